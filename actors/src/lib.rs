@@ -1,0 +1,7 @@
+//! The actors of a node, and the ports through which they reach the world.
+//!
+//! Always holds: one task owns an actor's state; state is stored before anything that follows from
+//! it is done; nothing here knows libp2p, SQL, HTTP or the operating system.
+
+pub mod coordinator;
+pub mod ports;

@@ -1,0 +1,1 @@
+//! A bitcoind JSON-RPC client behind the chain ports.

@@ -1,0 +1,1 @@
+//! The libp2p swarm behind the network port.

@@ -1,0 +1,2 @@
+//! The Trestle node.
+fn main() {}

@@ -1,0 +1,115 @@
+//! Every message there is, and its number.
+
+use crate::{
+    announce::Presence,
+    codec::{self, DecodeError},
+    committee::{
+        check_key,
+        dkg::{
+            DkgAbort, DkgBegin, DkgCertificate, DkgEcho, DkgEchoSet, DkgRound1, DkgRound1Set,
+            DkgRound2, DkgRound2Set, check_shares,
+        },
+        key::{KeyFetch, KeyReady, MemberStatus},
+        sign::{NonceOffer, NonceRequest, SignRefused, SignRequest, SignShares},
+    },
+    hello::Hello,
+};
+
+macro_rules! messages {
+    ($($(#[$doc:meta])* $variant:ident($application:literal, $kind:literal, $label:literal, $check:expr),)*) => {
+        /// A decoded message.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Message {
+            $($(#[$doc])* $variant($variant),)*
+        }
+
+        impl Message {
+            /// Application and kind; never reused for something else.
+            pub const fn kind(&self) -> (u8, u16) {
+                match self { $(Self::$variant(_) => ($application, $kind),)* }
+            }
+
+            /// A fixed word for logs and metrics.
+            pub const fn label(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $label,)* }
+            }
+
+            /// The body's bytes.
+            pub fn encode_body(&self) -> Vec<u8> {
+                match self { $(Self::$variant(body) => codec::encode(body),)* }
+            }
+
+            /// The message of a body's bytes.
+            ///
+            /// # Errors
+            /// [`DecodeError`] for an unknown kind, malformed bytes or a list over its limit.
+            pub fn decode_body(application: u8, kind: u16, body: &[u8]) -> Result<Self, DecodeError> {
+                match (application, kind) {
+                    $(($application, $kind) => {
+                        let body: $variant = codec::decode(body)?;
+                        let check: fn(&$variant) -> Result<(), DecodeError> = $check;
+                        check(&body)?;
+                        Ok(Self::$variant(body))
+                    })*
+                    _ => Err(DecodeError::UnknownKind { application, kind }),
+                }
+            }
+        }
+
+        $(impl From<$variant> for Message {
+            fn from(body: $variant) -> Self { Self::$variant(body) }
+        })*
+
+        /// Application, kind and label of every message, for the handler's tables and the tests.
+        pub const KINDS: &[(u8, u16, &str)] = &[$(($application, $kind, $label),)*];
+    };
+}
+
+messages! {
+    /// First message on a connection.
+    Hello(0, 1, "hello", Hello::check),
+    /// Gossip: a node is here.
+    Presence(0, 2, "presence", Presence::check),
+    /// Start a key generation.
+    DkgBegin(1, 1, "dkg_begin", |m| check_key(&m.session.key)),
+    /// A member's round-1 package.
+    DkgRound1(1, 2, "dkg_round1", DkgRound1::check),
+    /// Everybody's round-1 packages.
+    DkgRound1Set(1, 3, "dkg_round1_set", DkgRound1Set::check),
+    /// A member's echo.
+    DkgEcho(1, 4, "dkg_echo", |m| check_key(&m.session.key)),
+    /// Everybody's echoes.
+    DkgEchoSet(1, 5, "dkg_echo_set", DkgEchoSet::check),
+    /// A member's sealed shares.
+    DkgRound2(1, 6, "dkg_round2", |m| check_shares(&m.session, &m.shares)),
+    /// The sealed shares for one member.
+    DkgRound2Set(1, 7, "dkg_round2_set", |m| check_shares(&m.session, &m.shares)),
+    /// A member has stored its share.
+    DkgCertificate(1, 8, "dkg_certificate", |m| { check_key(&m.session.key)?; m.public.check() }),
+    /// An attempt is over.
+    DkgAbort(1, 9, "dkg_abort", DkgAbort::check),
+    /// A key is usable. Durable.
+    KeyReady(1, 10, "key_ready", KeyReady::check),
+    /// Send me missing keys.
+    KeyFetch(1, 11, "key_fetch", KeyFetch::check),
+    /// What a member says of itself, and hears back.
+    MemberStatus(1, 12, "member_status", MemberStatus::check),
+    /// Make nonces.
+    NonceRequest(1, 13, "nonce_request", NonceRequest::check),
+    /// Nonce commitments.
+    NonceOffer(1, 14, "nonce_offer", NonceOffer::check),
+    /// Make signature shares.
+    SignRequest(1, 15, "sign_request", SignRequest::check),
+    /// Signature shares.
+    SignShares(1, 16, "sign_shares", SignShares::check),
+    /// A member will not sign.
+    SignRefused(1, 17, "sign_refused", SignRefused::check),
+}
+
+impl Message {
+    /// Whether the sender keeps the message until the receiver has committed it. All others live
+    /// only as long as their session.
+    pub const fn is_durable(&self) -> bool {
+        matches!(self, Self::KeyReady(_))
+    }
+}

@@ -1,0 +1,158 @@
+//! Typed access to a space: keys in an order-preserving form, values in bincode behind a version
+//! byte.
+
+use std::marker::PhantomData;
+
+use bincode::{Decode, Encode, config};
+
+use crate::{Batch, Op, Row, Scan, Space, Store, StoreError};
+
+/// A key whose bytes sort as the key does.
+pub trait Key: Sized {
+    /// The bytes.
+    fn to_key(&self) -> Vec<u8>;
+    /// The inverse of [`Self::to_key`].
+    fn from_key(bytes: &[u8]) -> Option<Self>;
+}
+
+impl Key for Vec<u8> {
+    fn to_key(&self) -> Vec<u8> {
+        self.clone()
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        Some(bytes.to_vec())
+    }
+}
+
+impl Key for String {
+    fn to_key(&self) -> Vec<u8> {
+        self.clone().into_bytes()
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        Self::from_utf8(bytes.to_vec()).ok()
+    }
+}
+
+impl<const N: usize> Key for [u8; N] {
+    fn to_key(&self) -> Vec<u8> {
+        self.to_vec()
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok()
+    }
+}
+
+impl Key for u32 {
+    fn to_key(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+impl Key for u64 {
+    fn to_key(&self) -> Vec<u8> {
+        self.to_be_bytes().to_vec()
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self::from_be_bytes)
+    }
+}
+
+/// A space with typed rows.
+#[derive(Debug)]
+pub struct Table<K, V> {
+    space: Space,
+    version: u8,
+    types: PhantomData<fn(K) -> V>,
+}
+
+impl<K: Key, V: Encode + Decode<()>> Table<K, V> {
+    /// A table over `space`, whose values are of format `version`.
+    pub const fn new(space: Space, version: u8) -> Self {
+        Self { space, version, types: PhantomData }
+    }
+
+    /// The row under a key.
+    ///
+    /// # Errors
+    /// As [`Store::get`], and [`StoreError::Corrupt`] if the value is not of this version's form.
+    pub async fn get(&self, store: &dyn Store, key: &K) -> Result<Option<V>, StoreError> {
+        let bytes = store.get(self.space, &key.to_key()).await?;
+        bytes.map(|bytes| self.decode(&bytes)).transpose()
+    }
+
+    /// A page of rows.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn scan(&self, store: &dyn Store, scan: Scan) -> Result<Vec<(K, V)>, StoreError> {
+        let rows = store.scan(self.space, scan).await?;
+        rows.into_iter().map(|row| self.row(row)).collect()
+    }
+
+    /// Every row. For tables whose size is bounded by something other than traffic.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn all(&self, store: &dyn Store) -> Result<Vec<(K, V)>, StoreError> {
+        const PAGE: u32 = 1_000;
+        let mut rows = Vec::new();
+        let mut after = None;
+        loop {
+            let scan = Scan { after: after.take(), limit: PAGE, ..Scan::default() };
+            let page = store.scan(self.space, scan).await?;
+            after = page.last().map(|(key, _)| key.clone());
+            let full = page.len() == PAGE as usize;
+            for row in page {
+                rows.push(self.row(row)?);
+            }
+            if !full {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Adds a write of this row to a batch.
+    pub fn put(&self, batch: &mut Batch, key: &K, value: &V) {
+        batch.push(Op::Put(self.space, key.to_key(), self.encode(value)));
+    }
+
+    /// Adds a write of this row, which must be new, to a batch.
+    pub fn insert(&self, batch: &mut Batch, key: &K, value: &V) {
+        batch.push(Op::Insert(self.space, key.to_key(), self.encode(value)));
+    }
+
+    /// Adds the removal of a row to a batch.
+    pub fn delete(&self, batch: &mut Batch, key: &K) {
+        batch.push(Op::Delete(self.space, key.to_key()));
+    }
+
+    fn row(&self, (key, value): Row) -> Result<(K, V), StoreError> {
+        let key = K::from_key(&key).ok_or_else(|| {
+            StoreError::Corrupt(format!("{}: key {:02x?} has another form", self.space, key))
+        })?;
+        Ok((key, self.decode(&value)?))
+    }
+
+    fn encode(&self, value: &V) -> Vec<u8> {
+        let mut bytes = vec![self.version];
+        bincode::encode_into_std_write(value, &mut bytes, config::standard())
+            .expect("encoding our own types into memory cannot fail");
+        bytes
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<V, StoreError> {
+        let corrupt = |what: String| StoreError::Corrupt(format!("{}: {what}", self.space));
+        let (version, body) = bytes.split_first().ok_or_else(|| corrupt("empty value".into()))?;
+        if *version != self.version {
+            return Err(corrupt(format!("format {version}, this node reads {}", self.version)));
+        }
+        match bincode::decode_from_slice(body, config::standard()) {
+            Ok((value, read)) if read == body.len() => Ok(value),
+            Ok(_) => Err(corrupt("bytes after the value".into())),
+            Err(e) => Err(corrupt(e.to_string())),
+        }
+    }
+}
