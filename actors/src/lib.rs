@@ -3,5 +3,9 @@
 //! Always holds: one task owns an actor's state; state is stored before anything that follows from
 //! it is done; nothing here knows libp2p, SQL, HTTP or the operating system.
 
+pub mod committee;
 pub mod coordinator;
+pub mod follower;
 pub mod ports;
+pub mod runtime;
+pub mod vault;

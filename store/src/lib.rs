@@ -12,30 +12,22 @@
 pub mod batch;
 pub mod memory;
 pub mod outbox;
+pub mod plan;
+pub mod scan;
 #[cfg(feature = "suite")]
 pub mod suite;
 pub mod table;
 
 pub use batch::{Batch, Op, Space};
+pub use outbox::Outbox;
+pub use plan::Plan;
+pub use scan::Scan;
 pub use table::Table;
 
 use futures::future::BoxFuture;
 
 /// A row of a space: key and value.
 pub type Row = (Vec<u8>, Vec<u8>);
-
-/// Which rows a scan returns, in order of their keys as bytes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scan {
-    /// Only keys that begin with these bytes.
-    pub prefix: Vec<u8>,
-    /// Only keys after this one in scan order (exclusive): the last key of the page before.
-    pub after: Option<Vec<u8>>,
-    /// Largest key first.
-    pub reverse: bool,
-    /// At most this many rows.
-    pub limit: u32,
-}
 
 /// Durable, transactional, ordered storage.
 pub trait Store: Send + Sync + 'static {
@@ -50,6 +42,9 @@ pub trait Store: Send + Sync + 'static {
     fn scan(&self, space: Space, scan: Scan) -> BoxFuture<'_, Result<Vec<Row>, StoreError>>;
 
     /// Applies all operations of a batch, in order, or none.
+    ///
+    /// Reads that start after this returned see the batch. A caller that drops the future before it
+    /// is ready does not know whether the batch was committed, as with [`StoreError::Unknown`].
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 

@@ -2,18 +2,19 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::future::{BoxFuture, FutureExt, ready};
+use futures::future::{BoxFuture, FutureExt, lazy};
 
-use crate::{Batch, Op, Row, Scan, Space, Store, StoreError};
+use crate::{Batch, Plan, Row, Scan, Space, Store, StoreError, plan::At};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// An in-memory store. A clone is another handle on the same data, as after a restart.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct MemoryStore {
     spaces: Arc<Mutex<BTreeMap<Space, Rows>>>,
 }
@@ -31,69 +32,50 @@ impl MemoryStore {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Space, Rows>> {
-        // Every change is applied to a copy and swapped in, so a panic leaves whole data.
+        // Nothing panics while the rows are changed, so a poisoned lock still guards whole data.
         self.spaces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self, space: Space, scan: &Scan) -> Vec<Row> {
         let spaces = self.lock();
-        let Some(rows) = spaces.get(space) else { return Vec::new() };
-        let from = (Bound::Included(scan.prefix.clone()), Bound::Unbounded);
-        let rows = rows.range(from).take_while(|(key, _)| key.starts_with(&scan.prefix));
+        let (Some(rows), Some(keys)) = (spaces.get(space), scan.range()) else {
+            return Vec::new();
+        };
+        let to = keys.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let rows = rows.range::<[u8], _>((Bound::Included(keys.from.as_slice()), to));
         let row = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
         let limit = scan.limit as usize;
-        match (scan.reverse, &scan.after) {
-            (false, None) => rows.take(limit).map(row).collect(),
-            (false, Some(after)) => rows.filter(|(k, _)| *k > after).take(limit).map(row).collect(),
-            (true, after) => {
-                let rows: Vec<_> = rows.collect();
-                let before = |key: &Vec<u8>| after.as_ref().is_none_or(|after| key < after);
-                rows.into_iter().rev().filter(|(k, _)| before(k)).take(limit).map(row).collect()
-            }
+        if scan.reverse {
+            rows.rev().take(limit).map(row).collect()
+        } else {
+            rows.take(limit).map(row).collect()
         }
     }
 
     fn apply(&self, batch: Batch) -> Result<(), StoreError> {
+        let plan = Plan::new(batch);
         let mut spaces = self.lock();
-        check(&spaces, &batch)?;
-        for op in batch.ops {
-            match op {
-                Op::Put(space, key, value) | Op::Insert(space, key, value) => {
-                    spaces.entry(space).or_default().insert(key, value);
-                }
-                Op::Delete(space, key) => {
-                    spaces.entry(space).or_default().remove(&key);
-                }
-                Op::Expect(..) => {}
-            }
+        plan.check(|(space, key): &At| {
+            spaces.get(space).and_then(|rows| rows.get(key)).map(Vec::as_slice)
+        })?;
+        for ((space, key), value) in plan.writes() {
+            let rows = spaces.entry(space).or_default();
+            match value {
+                Some(value) => rows.insert(key.clone(), value.clone()),
+                None => rows.remove(key),
+            };
         }
         Ok(())
     }
 }
 
-/// Finds the first precondition that fails, seeing the batch's earlier operations.
-fn check(spaces: &BTreeMap<Space, Rows>, batch: &Batch) -> Result<(), StoreError> {
-    let mut pending: BTreeMap<(Space, &[u8]), Option<&[u8]>> = BTreeMap::new();
-    for op in &batch.ops {
-        let (Op::Put(space, key, _)
-        | Op::Insert(space, key, _)
-        | Op::Delete(space, key)
-        | Op::Expect(space, key, _)) = op;
-        let stored = || spaces.get(space).and_then(|rows| rows.get(key)).map(Vec::as_slice);
-        let now = pending.get(&(*space, key.as_slice())).copied().unwrap_or_else(stored);
-        let (holds, next) = match op {
-            Op::Put(_, _, value) => (true, Some(value.as_slice())),
-            Op::Insert(_, _, value) => (now.is_none(), Some(value.as_slice())),
-            Op::Delete(..) => (true, None),
-            Op::Expect(_, _, expected) => (now == expected.as_deref(), now),
-        };
-        if !holds {
-            let key = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            return Err(StoreError::Conflict { space, key });
-        }
-        pending.insert((space, key), next);
+impl fmt::Debug for MemoryStore {
+    /// Sizes only: rows do not belong into logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sizes: BTreeMap<Space, usize> =
+            self.lock().iter().map(|(space, rows)| (*space, rows.len())).collect();
+        f.debug_struct("MemoryStore").field("rows", &sizes).finish()
     }
-    Ok(())
 }
 
 impl Store for MemoryStore {
@@ -102,14 +84,56 @@ impl Store for MemoryStore {
         space: Space,
         key: &'a [u8],
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        ready(Ok(self.lock().get(space).and_then(|rows| rows.get(key)).cloned())).boxed()
+        lazy(move |_| Ok(self.lock().get(space).and_then(|rows| rows.get(key)).cloned())).boxed()
     }
 
     fn scan(&self, space: Space, scan: Scan) -> BoxFuture<'_, Result<Vec<Row>, StoreError>> {
-        ready(Ok(self.read(space, &scan))).boxed()
+        lazy(move |_| Ok(self.read(space, &scan))).boxed()
     }
 
     fn commit(&self, batch: Batch) -> BoxFuture<'_, Result<(), StoreError>> {
-        ready(self.apply(batch)).boxed()
+        // Lazy: a commit whose future is never polled does nothing.
+        lazy(move |_| self.apply(batch)).boxed()
+    }
+}
+
+#[cfg(all(test, feature = "suite"))]
+mod tests {
+    #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+    use super::*;
+    use crate::{Op, suite};
+
+    #[tokio::test]
+    async fn memory__should_pass_the_suite() {
+        suite::run(async || Arc::new(MemoryStore::new()) as Arc<dyn Store>).await;
+    }
+
+    #[test]
+    fn commit__should_do_nothing_before_it_is_polled() {
+        // Given
+        let store = MemoryStore::new();
+        let batch = Batch { ops: vec![Op::Put("s", vec![1], vec![2])] };
+
+        // When
+        drop(store.commit(batch));
+
+        // Then
+        assert_eq!(store.read("s", &Scan { limit: 1, ..Scan::default() }), []);
+    }
+
+    #[test]
+    fn snapshot__should_not_follow_later_changes() {
+        // Given
+        let store = MemoryStore::new();
+        let copy = store.snapshot();
+
+        // When
+        store.apply(Batch { ops: vec![Op::Put("s", vec![1], vec![2])] }).expect("nothing required");
+
+        // Then
+        let all = Scan { limit: 1, ..Scan::default() };
+        assert_eq!(copy.read("s", &all), []);
+        assert_eq!(store.read("s", &all), [(vec![1], vec![2])]);
     }
 }

@@ -7,6 +7,10 @@ use bincode::{Decode, Encode, config};
 
 use crate::{Batch, Op, Row, Scan, Space, Store, StoreError};
 
+/// Most memory that decoding one value may ask for: a damaged length must give an error, not take
+/// all memory. Far above any value we write; larger things are blobs.
+const MAX_DECODED: usize = 64 << 20;
+
 /// A key whose bytes sort as the key does.
 pub trait Key: Sized {
     /// The bytes.
@@ -92,7 +96,8 @@ impl<K: Key, V: Encode + Decode<()>> Table<K, V> {
         rows.into_iter().map(|row| self.row(row)).collect()
     }
 
-    /// Every row. For tables whose size is bounded by something other than traffic.
+    /// Every row, read page by page: a row changed meanwhile is seen as it was or as it is. For
+    /// tables whose size is bounded by something other than traffic.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -131,7 +136,7 @@ impl<K: Key, V: Encode + Decode<()>> Table<K, V> {
 
     fn row(&self, (key, value): Row) -> Result<(K, V), StoreError> {
         let key = K::from_key(&key).ok_or_else(|| {
-            StoreError::Corrupt(format!("{}: key {:02x?} has another form", self.space, key))
+            StoreError::Corrupt(format!("{}: key {key:02x?} has another form", self.space))
         })?;
         Ok((key, self.decode(&value)?))
     }
@@ -149,7 +154,8 @@ impl<K: Key, V: Encode + Decode<()>> Table<K, V> {
         if *version != self.version {
             return Err(corrupt(format!("format {version}, this node reads {}", self.version)));
         }
-        match bincode::decode_from_slice(body, config::standard()) {
+        let limits = config::standard().with_limit::<MAX_DECODED>();
+        match bincode::decode_from_slice(body, limits) {
             Ok((value, read)) if read == body.len() => Ok(value),
             Ok(_) => Err(corrupt("bytes after the value".into())),
             Err(e) => Err(corrupt(e.to_string())),

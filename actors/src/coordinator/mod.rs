@@ -1,5 +1,29 @@
 //! The coordinator: runs key generations, signing sessions and payments of the committees that the
 //! shared parameters let it coordinate.
+//!
+//! It computes and waits for nothing itself: what takes time leaves as a [`Job`] and comes back as
+//! a [`CoordinatorInput`]. Sessions live in memory and start again after a restart; payments, keys
+//! and coins are stored before anything follows from them.
+//!
+//! Always holds: a payment's state is stored before members are asked to sign what is in it; a key
+//! is stored, with what is owed to every member, before anyone hears that it is usable; whatever a
+//! member sends can at most cost that member its place in a session.
 
+mod actor;
+mod chain;
+mod dkg;
 pub mod ingress;
+mod input;
+mod members;
+mod metrics;
+mod payments;
+mod plan;
+mod reports;
+mod rows;
+mod seat;
+mod sessions;
 pub mod view;
+
+pub use actor::{CoordinatorActor, Setup};
+pub use input::{CoordinatorInput, DeliveryKey, Event, Job, Settings};
+pub use metrics::Metrics;

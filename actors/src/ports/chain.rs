@@ -10,6 +10,12 @@ pub trait ReadChain: Send + Sync + 'static {
     /// Headers of the best chain at heights `from .. from + count`, fewer at its end, in one
     /// round trip (two at most).
     fn headers(&self, from: u32, count: u32) -> BoxFuture<'_, Result<Vec<Header>, ChainError>>;
+    /// The hashes of these headers only, for who reads the blocks anyway: cheaper where the chain
+    /// can give them without the headers.
+    fn hashes(&self, from: u32, count: u32) -> BoxFuture<'_, Result<Vec<BlockHash>, ChainError>> {
+        let headers = self.headers(from, count);
+        Box::pin(async move { Ok(headers.await?.iter().map(Header::block_hash).collect()) })
+    }
     /// A block by hash.
     fn block(&self, hash: BlockHash) -> BoxFuture<'_, Result<Block, ChainError>>;
 }
@@ -105,4 +111,25 @@ pub enum ChainError {
     /// An answer that is not of the expected form.
     #[error("unexpected answer from bitcoind: {0}")]
     Malformed(String),
+}
+
+/// How bitcoind is doing, as the last look at its tip showed. What `/readyz` says, and what wakes
+/// followers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChainStatus {
+    /// Not looked at yet.
+    Unknown,
+    /// It answers, for the right chain.
+    Connected {
+        /// Its best block.
+        tip: Tip,
+        /// The time in that block's header, in seconds since 1970.
+        time: u32,
+        /// Whether it is in initial block download. Always false on regtest.
+        ibd: bool,
+    },
+    /// It does not answer, or is starting; with the reason.
+    Unreachable(String),
+    /// It must not be used as it is: wrong chain or too old; with the reason.
+    Wrong(String),
 }

@@ -4,6 +4,16 @@
 //! have no `Debug` and are zeroized; no panic can be caused by what a peer sends.
 
 pub mod committee;
+pub mod dkg;
+pub mod evidence;
 pub mod hash;
+pub mod identity;
+pub mod ready;
+pub mod roast;
+pub mod sealed;
+pub mod share_box;
+pub mod sign;
+pub mod signer;
+pub mod taproot;
 
 pub use committee::{Committee, Member, Params, Scheme};

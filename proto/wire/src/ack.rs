@@ -3,7 +3,8 @@
 use bincode::{Decode, Encode};
 
 /// What the receiver did with a message. A durable message is resent until it is
-/// [`Ack::Accepted`], [`Ack::Duplicate`] or [`Ack::Refused`].
+/// [`Ack::Accepted`], [`Ack::Duplicate`] or [`Ack::Refused`]. Numbered in the order below, which is on
+/// the wire: a new one goes to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Ack {
     /// Taken; a durable message has been committed.
@@ -16,25 +17,25 @@ pub enum Ack {
     Refused(Refusal),
 }
 
-/// Why a message is refused at the door.
+/// Why a message is refused at the door. The numbers are on the wire and never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Refusal {
     /// Not the agreed form.
-    Malformed,
+    Malformed = 0,
     /// A version, application or kind this node does not speak.
-    Unknown,
+    Unknown = 1,
     /// Another Bitcoin network.
-    Network,
+    Network = 2,
     /// The shared parameters differ.
-    Parameters,
+    Parameters = 3,
     /// The sender is not a member, or not one that may say this.
-    NotAllowed,
+    NotAllowed = 4,
     /// This node does not have the role the message is for.
-    NoSuchRole,
+    NoSuchRole = 5,
     /// Another boot's or an old counter.
-    Replay,
+    Replay = 6,
     /// More or larger messages than a peer may send.
-    Limit,
+    Limit = 7,
 }
 
 impl Refusal {

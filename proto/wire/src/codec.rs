@@ -1,5 +1,6 @@
 //! Bytes in, values out, and back. bincode 2 with its standard configuration: little-endian,
-//! variable-length integers, lengths before lists.
+//! variable-length integers, lengths before lists. Its derive numbers the variants of an enum by
+//! their place in the source, whatever discriminant stands beside them: order is format.
 
 use bincode::{Decode, Encode, config};
 
@@ -7,15 +8,15 @@ use bincode::{Decode, Encode, config};
 /// largest that this version sends, has about 2.3 MB.
 pub const MAX_ENVELOPE: usize = 4 * 1024 * 1024;
 
-type Limited = config::Configuration<
-    config::LittleEndian,
-    config::Varint,
-    config::Limit<{ 2 * MAX_ENVELOPE }>,
->;
-
-// bincode counts a claimed list length times the size of its elements in memory, before it
-// allocates: twice the envelope leaves room for types that are larger in memory than on the wire.
-const CONFIG: Limited = config::standard().with_limit::<{ 2 * MAX_ENVELOPE }>();
+/// How much a decoder may claim, by the length of its input. bincode counts a list's claimed length
+/// times the size of its elements in memory before it allocates; the element with the worst ratio
+/// (a recipient: 32 bytes in memory, 2 on the wire) stays below these, so that no honest message is
+/// refused and a short one cannot ask for much.
+const SHORT: usize = 2 * 1024;
+const SHORT_CLAIM: usize = 64 * 1024;
+const LONG: usize = 32 * 1024;
+const LONG_CLAIM: usize = 1024 * 1024;
+const MOST_CLAIM: usize = 2 * MAX_ENVELOPE;
 
 /// Why bytes were refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,8 +47,8 @@ pub enum DecodeError {
         /// The kind named in the envelope.
         kind: u16,
     },
-    /// A list or text that is longer than its field allows.
-    #[error("{field} has {got} entries, at most {most} are allowed")]
+    /// A body, list or text that is longer than its kind or field allows.
+    #[error("{field}: {got} bytes or entries, at most {most} are allowed")]
     TooMany {
         /// The field, as `docs/wire.md` names it.
         field: &'static str,
@@ -58,12 +59,14 @@ pub enum DecodeError {
     },
 }
 
-/// The bytes of a value.
+/// The bytes of a value. Nothing is refused here: whoever sends checks the length against
+/// [`MAX_ENVELOPE`].
 pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
-    bincode::encode_to_vec(value, CONFIG).expect("encoding our own types into memory cannot fail")
+    bincode::encode_to_vec(value, config::standard())
+        .expect("encoding our own types into memory cannot fail")
 }
 
-/// The value of bytes.
+/// The value of bytes. Allocates in proportion to their number, whatever lengths they claim.
 ///
 /// # Errors
 /// [`DecodeError`] unless `bytes` is exactly what [`encode`] gives for the result.
@@ -71,8 +74,13 @@ pub fn decode<T: Encode + Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
     if bytes.len() > MAX_ENVELOPE {
         return Err(DecodeError::TooLarge { got: bytes.len() });
     }
-    let (value, read) = bincode::decode_from_slice::<T, _>(bytes, CONFIG)
-        .map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, read) = if bytes.len() <= SHORT {
+        decode_within::<T, SHORT_CLAIM>(bytes)?
+    } else if bytes.len() <= LONG {
+        decode_within::<T, LONG_CLAIM>(bytes)?
+    } else {
+        decode_within::<T, MOST_CLAIM>(bytes)?
+    };
     if read != bytes.len() {
         return Err(DecodeError::Trailing(bytes.len() - read));
     }
@@ -80,6 +88,13 @@ pub fn decode<T: Encode + Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
         return Err(DecodeError::NotCanonical);
     }
     Ok(value)
+}
+
+fn decode_within<T: Decode<()>, const CLAIM: usize>(
+    bytes: &[u8],
+) -> Result<(T, usize), DecodeError> {
+    bincode::decode_from_slice(bytes, config::standard().with_limit::<CLAIM>())
+        .map_err(|e| DecodeError::Malformed(e.to_string()))
 }
 
 /// Refuses a list that is longer than its field allows.

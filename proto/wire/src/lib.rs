@@ -1,7 +1,7 @@
 //! What peers say to each other: the envelope, the bodies it carries, the codec and its limits.
 //!
-//! Always holds: decoding reads the whole input, never allocates more than [`codec::MAX_ENVELOPE`],
-//! and accepts only the bytes that encoding the result would give back. Nothing here checks
+//! Always holds: decoding reads the whole input, allocates in proportion to it whatever lengths it
+//! claims, and accepts only the bytes that encoding the result would give back. Nothing here checks
 //! signatures or membership; it only says whether bytes have the agreed form.
 //!
 //! `docs/wire.md` is the specification; the fixtures under `tests/` pin the bytes.

@@ -162,7 +162,8 @@ pub struct DkgAbort {
     pub reason: AbortReason,
 }
 
-/// Why an attempt ended without a key.
+/// Why an attempt ended without a key. Numbered from 0 in the order below, which is on the wire: a
+/// new reason goes to the end.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum AbortReason {
     /// The deadline passed; these members had not answered.

@@ -44,7 +44,8 @@ pub struct Commitment {
     pub binding: Point,
 }
 
-/// What is to be signed, with all that a member needs to judge it.
+/// What is to be signed, with all that a member needs to judge it. Numbered from 0 in the order
+/// below, which is on the wire: a new purpose goes to the end.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Purpose {
     /// The mock transaction that proves a new key usable. The member builds it itself.

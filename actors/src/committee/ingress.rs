@@ -1,0 +1,16 @@
+//! What reaches a committee member.
+
+use trestle_wire::Peer;
+
+use crate::ports::Inbound;
+
+/// One thing to handle.
+#[derive(Debug)]
+pub enum CommitteeInput {
+    /// A message.
+    Received(Inbound),
+    /// A peer is connected and has our parameters.
+    Connected(Peer),
+    /// Time passed.
+    Tick,
+}

@@ -1,0 +1,240 @@
+//! Blocks: the committee's coins, and what they mean for its payments.
+
+use bitcoin::{BlockHash, OutPoint};
+use trestle_chain::{
+    payment::{Effect, Event as PaymentEvent},
+    wallet::{Changes, Spend},
+};
+use trestle_store::Batch;
+use trestle_wire::Hash32;
+
+use super::{
+    CoordinatorActor, Job,
+    actor::start_of,
+    ingress::Denied,
+    rows::{COINS, CoinKey, FROZEN},
+    seat::Following,
+};
+use crate::{
+    follower::{Cursor, Step},
+    runtime::Fault,
+};
+
+impl CoordinatorActor {
+    /// Starts, or starts again, the feed of a committee's wallet.
+    pub(super) fn follow(&mut self, committee: &str, reset: Option<u32>) {
+        let Some(seat) = self.seats.get_mut(committee) else { return };
+        let Some(start) = start_of(&seat.keys) else { return };
+        let number = seat.feed.as_ref().map_or(1, |feed| feed.number + 1);
+        let cursor = Cursor::new(format!("wallet.{committee}"), start);
+        seat.feed = Some(Following { number, cursor });
+        self.jobs.push(Job::Follow { committee: committee.to_owned(), feed: number, start, reset });
+    }
+
+    /// Takes blocks in. One commit has the coins, the payments and the cursor; only then is
+    /// anything carried out.
+    pub(super) async fn steps(
+        &mut self,
+        committee: &str,
+        feed: u64,
+        steps: Vec<Step>,
+    ) -> Result<(), Fault> {
+        let current = self.seats.get(committee).and_then(|seat| seat.feed.as_ref());
+        if current.is_none_or(|current| current.number != feed) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        let mut owed = Vec::new();
+        for step in &steps {
+            self.step(committee, step, &mut batch, &mut owed)?;
+        }
+        if !batch.is_empty() {
+            self.setup.store.commit(batch).await?;
+        }
+        let open: Vec<Hash32> = self.open_payments(committee);
+        for id in open {
+            self.reserve(id)?;
+        }
+        for (id, effects) in owed {
+            self.carry_out_all(id, effects).await?;
+        }
+        Ok(())
+    }
+
+    fn step(
+        &mut self,
+        committee: &str,
+        step: &Step,
+        batch: &mut Batch,
+        owed: &mut Vec<(Hash32, Vec<Effect>)>,
+    ) -> Result<(), Fault> {
+        let Some(seat) = self.seats.get_mut(committee) else { return Ok(()) };
+        if let Some(feed) = &seat.feed {
+            feed.cursor.record(batch, step);
+        }
+        match step {
+            Step::Connect { height, hash, block } => {
+                if *height <= seat.wallet.height() {
+                    let changes = seat.wallet.rewind(height.saturating_sub(1));
+                    store_coins(committee, &changes, batch);
+                }
+                let changes = seat
+                    .wallet
+                    .connect(*height, block)
+                    .map_err(|_| Fault::Invariant("the wallet and its cursor disagree"))?;
+                store_coins(committee, &changes, batch);
+                self.spent(&changes.spends, *hash, batch, owed)?;
+                let event = PaymentEvent::TipAdvanced { height: *height };
+                self.all_payments(committee, &event, batch, owed)
+            }
+            Step::Disconnect { height, .. } => {
+                let changes = seat
+                    .wallet
+                    .disconnect(*height)
+                    .map_err(|_| Fault::Invariant("the wallet and its cursor disagree"))?;
+                store_coins(committee, &changes, batch);
+                let event = PaymentEvent::BlockDisconnected { height: *height };
+                self.all_payments(committee, &event, batch, owed)
+            }
+        }
+    }
+
+    fn open_payments(&self, committee: &str) -> Vec<Hash32> {
+        let open = self
+            .payments
+            .iter()
+            .filter(|(_, row)| row.committee == committee && !row.payment.is_final());
+        open.map(|(id, _)| *id).collect()
+    }
+
+    fn all_payments(
+        &mut self,
+        committee: &str,
+        event: &PaymentEvent,
+        batch: &mut Batch,
+        owed: &mut Vec<(Hash32, Vec<Effect>)>,
+    ) -> Result<(), Fault> {
+        for id in self.open_payments(committee) {
+            owed.push((id, self.apply_payment(id, event, batch)?));
+        }
+        Ok(())
+    }
+
+    /// Tells each payment whose coins a block spends whether it was itself.
+    fn spent(
+        &mut self,
+        spends: &[Spend],
+        block: BlockHash,
+        batch: &mut Batch,
+        owed: &mut Vec<(Hash32, Vec<Effect>)>,
+    ) -> Result<(), Fault> {
+        for spend in spends {
+            for (id, event) in self.spend_events(spend, block) {
+                owed.push((id, self.apply_payment(id, &event, batch)?));
+            }
+        }
+        Ok(())
+    }
+
+    fn spend_events(&self, spend: &Spend, block: BlockHash) -> Vec<(Hash32, PaymentEvent)> {
+        let Spend { outpoint, txid, height, .. } = *spend;
+        let mut events = Vec::new();
+        for (id, row) in &self.payments {
+            let Some(bound) = row.payment.bound().filter(|_| !row.payment.is_final()) else {
+                continue;
+            };
+            if bound.version(&txid).is_some() {
+                events.push((*id, PaymentEvent::VersionConfirmed { txid, height, block }));
+                events.extend(self.orphaned(*id, &txid, height));
+            } else if *bound.anchor == outpoint {
+                events.push((*id, PaymentEvent::AnchorSpentByOther { txid, height }));
+            } else if bound.inputs().contains(&outpoint) {
+                events.push((*id, PaymentEvent::InputSpentByOther { outpoint, height }));
+            }
+        }
+        events
+    }
+
+    /// Inputs of other payments that were to be change of a version that now cannot confirm.
+    fn orphaned(
+        &self,
+        confirmed: Hash32,
+        txid: &bitcoin::Txid,
+        height: u32,
+    ) -> Vec<(Hash32, PaymentEvent)> {
+        let Some(bound) = self.payments.get(&confirmed).and_then(|row| row.payment.bound()) else {
+            return Vec::new();
+        };
+        let lost =
+            |outpoint: &OutPoint| outpoint.txid != *txid && bound.version(&outpoint.txid).is_some();
+        let mut events = Vec::new();
+        for (id, row) in self.payments.iter().filter(|(_, row)| !row.payment.is_final()) {
+            let inputs = row.payment.bound().map(|bound| bound.inputs()).unwrap_or_default();
+            let lost = inputs.into_iter().filter(lost);
+            events.extend(
+                lost.map(|outpoint| (*id, PaymentEvent::InputSpentByOther { outpoint, height })),
+            );
+        }
+        events
+    }
+
+    pub(super) async fn freeze(
+        &mut self,
+        committee: &str,
+        outpoint: OutPoint,
+        frozen: bool,
+    ) -> Result<Result<(), Denied>, Fault> {
+        if let Err(denied) = self.seat(committee) {
+            return Ok(Err(denied));
+        }
+        let Some(seat) = self.seats.get_mut(committee) else { return Ok(Err(Denied::NoAnswer)) };
+        if !seat.wallet.freeze(outpoint, frozen) {
+            return Ok(Err(Denied::NotFound(format!("an unspent coin {outpoint}"))));
+        }
+        let key = CoinKey { committee: committee.to_owned(), outpoint };
+        let mut batch = Batch::new();
+        if frozen {
+            FROZEN.put(&mut batch, &key, &());
+        } else {
+            FROZEN.delete(&mut batch, &key);
+        }
+        self.setup.store.commit(batch).await?;
+        Ok(Ok(()))
+    }
+
+    /// Reads the blocks again from a height. What is known stays until the blocks replace it.
+    pub(super) async fn rescan(
+        &mut self,
+        committee: &str,
+        height: u32,
+    ) -> Result<Result<(), Denied>, Fault> {
+        let start = match self.seat(committee) {
+            Ok(seat) => start_of(&seat.keys),
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let Some(start) = start else {
+            return Ok(Err(Denied::Unavailable(format!("{committee} has no key yet"))));
+        };
+        let Some(seat) = self.seats.get_mut(committee) else { return Ok(Err(Denied::NoAnswer)) };
+        let from = height.max(start);
+        let mut batch = Batch::new();
+        let changes = seat.wallet.rewind(from.saturating_sub(1));
+        store_coins(committee, &changes, &mut batch);
+        if let Some(feed) = &seat.feed {
+            feed.cursor.reset(&mut batch, from);
+        }
+        self.setup.store.commit(batch).await?;
+        self.follow(committee, None);
+        Ok(Ok(()))
+    }
+}
+
+fn store_coins(committee: &str, changes: &Changes, batch: &mut Batch) {
+    for (outpoint, row) in &changes.rows {
+        let key = CoinKey { committee: committee.to_owned(), outpoint: *outpoint };
+        match row {
+            Some(row) => COINS.put(batch, &key, row),
+            None => COINS.delete(batch, &key),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What people see.
+
+use bitcoin::{Address, Amount};
+use trestle_chain::{payment::State, wallet};
+use trestle_keys::taproot::{Tweak, address, bitcoin_network};
+use trestle_wire::{Hash32, KeyRef, committee::Signature};
+
+use super::{
+    CoordinatorActor,
+    ingress::{Denied, Reply},
+    metrics::Reason,
+    payments::signed,
+    seat::{Seat, internal_of},
+    view::{
+        CoinState, CoinView, CommitteeView, KeyView, MemberView, PaymentPhase, PaymentView,
+        SignedText, VersionView, WalletView,
+    },
+};
+
+impl CoordinatorActor {
+    pub(super) fn committee_views(&self, name: Option<&str>) -> Result<Vec<CommitteeView>, Denied> {
+        match name {
+            Some(name) => Ok(vec![self.committee_view(self.seat(name)?)]),
+            None => Ok(self.seats.values().map(|seat| self.committee_view(seat)).collect()),
+        }
+    }
+
+    fn committee_view(&self, seat: &Seat) -> CommitteeView {
+        let latest = seat.latest().map(|(key, _)| key.clone());
+        let members = seat.members.iter().map(|(index, member)| MemberView {
+            index: *index,
+            peer: member.peer,
+            online: member.online,
+            height: member.status.as_ref().map_or(0, |status| status.height),
+            nonces: latest
+                .as_ref()
+                .and_then(|key| member.pools.get(key))
+                .map_or(0, |pool| u32::try_from(pool.len()).unwrap_or(u32::MAX)),
+            blamed: member.blamed,
+        });
+        CommitteeView {
+            name: seat.committee.name.clone(),
+            threshold: seat.committee.threshold,
+            members: members.collect(),
+            keys: seat.keys.keys().filter_map(|key| self.key_view(key)).collect(),
+            quorums_intersect_honestly: seat.committee.quorums_intersect_honestly(),
+            wallet: self.wallet_view(seat),
+        }
+    }
+
+    pub(super) fn key_view(&self, key: &KeyRef) -> Option<KeyView> {
+        let seat = self.seats.get(&key.committee)?;
+        let row = seat.keys.get(key)?;
+        let internal = internal_of(&row.ready.public)?;
+        Some(KeyView {
+            key: key.clone(),
+            internal,
+            address: address(internal, Tweak::KeyPath, self.setup.settings.network),
+            birth: row.birth,
+            took_ms: seat.took_ms.get(key).copied(),
+        })
+    }
+
+    fn wallet_view(&self, seat: &Seat) -> WalletView {
+        let least = self.setup.settings.min_confirmations;
+        let balance = seat.wallet.balance(least);
+        let coins = seat.wallet.coins(least).into_iter().map(|listed| CoinView {
+            outpoint: listed.outpoint,
+            value: listed.output.value,
+            height: listed.height,
+            state: match listed.state {
+                wallet::CoinState::Spendable => CoinState::Spendable,
+                wallet::CoinState::Pending => CoinState::Pending,
+                wallet::CoinState::Reserved => CoinState::Reserved,
+                wallet::CoinState::Frozen => CoinState::Frozen,
+            },
+        });
+        WalletView {
+            height: seat.wallet.height(),
+            spendable: balance.spendable,
+            pending: balance.pending,
+            reserved: balance.reserved,
+            frozen: balance.frozen,
+            coins: coins.collect(),
+        }
+    }
+
+    pub(super) fn payment_view(&self, id: &Hash32) -> Option<PaymentView> {
+        let row = self.payments.get(id)?;
+        let network = bitcoin_network(self.setup.settings.network);
+        let recipient = |output: bitcoin::TxOut| {
+            let address = Address::from_script(&output.script_pubkey, network).ok()?;
+            Some((address, output.value))
+        };
+        let versions = row.payment.bound().map(|bound| &bound.versions[..]).unwrap_or_default();
+        let version = |version: &trestle_chain::payment::Version| {
+            let transaction = signed(version)?.clone();
+            let (txid, fee) = (version.plan.txid(), version.plan.fee());
+            Some(VersionView { txid, fee, transaction })
+        };
+        Some(PaymentView {
+            payment: *id,
+            committee: row.committee.clone(),
+            idempotency_key: row.idempotency_key.clone(),
+            recipients: row.payment.recipients().into_iter().filter_map(recipient).collect(),
+            phase: phase(row.payment.state()),
+            anchor: row.payment.bound().map(|bound| *bound.anchor),
+            versions: versions.iter().filter_map(version).collect(),
+            sign_ms: self.sign_ms.get(id).copied(),
+            note: row.payment.note().map(str::to_owned),
+        })
+    }
+
+    pub(super) fn payment_views(
+        &self,
+        committee: &str,
+        limit: u32,
+    ) -> Result<Vec<PaymentView>, Denied> {
+        self.seat(committee)?;
+        let mut rows: Vec<_> =
+            self.payments.iter().filter(|(_, row)| row.committee == committee).collect();
+        rows.sort_unstable_by_key(|(_, row)| std::cmp::Reverse(row.number));
+        let rows = rows.into_iter().take(limit as usize);
+        Ok(rows.filter_map(|(id, _)| self.payment_view(id)).collect())
+    }
+
+    pub(super) fn text_signed(
+        &self,
+        reply: Reply<SignedText>,
+        key: &KeyRef,
+        result: Result<Vec<Signature>, String>,
+    ) {
+        let answer = result.map_err(Denied::SigningFailed).and_then(|signatures| {
+            let view = self.key_view(key).ok_or(Denied::NoAnswer)?;
+            let signature = signatures.first().ok_or(Denied::NoAnswer)?;
+            let signature = trestle_chain::bip322::encode(signature);
+            Ok(SignedText { address: view.address, signature })
+        });
+        let _ = reply.send(answer);
+    }
+
+    /// Brings the gauges up to date.
+    pub(super) fn gauge(&self) {
+        let metrics = &self.setup.metrics;
+        metrics.owed.set(i64::try_from(self.announcements.len()).unwrap_or(i64::MAX));
+        let least = self.setup.settings.min_confirmations;
+        let mut sums = [Amount::ZERO; 4];
+        for seat in self.seats.values() {
+            metrics.wallet_height.set(i64::from(seat.wallet.height()));
+            let balance = seat.wallet.balance(least);
+            let parts = [balance.spendable, balance.pending, balance.reserved, balance.frozen];
+            for (sum, part) in sums.iter_mut().zip(parts) {
+                *sum = sum.checked_add(part).unwrap_or(Amount::MAX);
+            }
+        }
+        for (reason, sum) in ["spendable", "pending", "reserved", "frozen"].into_iter().zip(sums) {
+            let sats = i64::try_from(sum.to_sat()).unwrap_or(i64::MAX);
+            metrics.balance.get_or_create(&Reason { reason }).set(sats);
+        }
+    }
+}
+
+fn phase(state: &State) -> PaymentPhase {
+    match state {
+        State::Waiting => PaymentPhase::Waiting,
+        State::Signing { .. } => PaymentPhase::Signing,
+        State::Broadcast { .. } => PaymentPhase::Broadcast,
+        State::Confirmed { txid, height, .. } => {
+            PaymentPhase::Confirmed { txid: txid.0, height: *height }
+        }
+        State::Settled { txid, height, .. } => {
+            PaymentPhase::Settled { txid: txid.0, height: *height }
+        }
+        State::Failed { .. } => PaymentPhase::Failed,
+    }
+}

@@ -1,0 +1,180 @@
+//! The loop that feeds an actor: one input after another, and a tick when one is due.
+//!
+//! Always holds: after a fault nothing more is handled until the state has been read back from the
+//! store; a fault that reading back cannot mend ends the loop, and with it the node.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use trestle_wire::Ack;
+
+use super::{Fault, Letter};
+use crate::{
+    committee::{CommitteeActor, CommitteeInput},
+    coordinator::{CoordinatorActor, CoordinatorInput, Job},
+    ports::Clock,
+};
+
+/// Longest wait between two tries to read the state back.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// Inputs in a row that may fail before the node gives up: a store that takes reads and refuses
+/// every write must not look alive.
+const MOST_FAULTS: u32 = 20;
+
+/// What the loop needs of an actor.
+pub trait Actor: Send + 'static {
+    /// What it handles.
+    type Input: Send;
+    /// What it has done for it.
+    type Job: Send;
+
+    /// Reads the stored state in place of what is in memory.
+    fn load(&mut self) -> impl Future<Output = Result<Vec<Self::Job>, Fault>> + Send;
+    /// Handles one input.
+    fn handle(
+        &mut self,
+        input: Self::Input,
+    ) -> impl Future<Output = Result<(Ack, Vec<Self::Job>), Fault>> + Send;
+    /// When the next tick is due, in milliseconds of the actor's clock.
+    fn next_wake(&self) -> Option<u64>;
+    /// The input that says that time passed.
+    fn tick() -> Self::Input;
+}
+
+/// How an actor is, for `/readyz`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ActorStatus {
+    /// Reading its state.
+    Loading,
+    /// Handling inputs.
+    Running,
+    /// Waiting for the store to come back.
+    Waiting(String),
+    /// Gone.
+    Stopped,
+}
+
+/// Runs an actor until it is cancelled, its mailbox is closed or a fault cannot be mended.
+///
+/// # Errors
+/// The fault that ended it.
+pub async fn run<A: Actor>(
+    mut actor: A,
+    mut mailbox: mpsc::Receiver<Letter<A::Input>>,
+    clock: Arc<dyn Clock>,
+    mut carry_out: impl FnMut(A::Job) + Send,
+    status: watch::Sender<ActorStatus>,
+    cancel: CancellationToken,
+) -> Result<(), Fault> {
+    let mut faults = 0;
+    let ended = async {
+        load(&mut actor, &mut carry_out, &status).await?;
+        loop {
+            let wake = actor.next_wake();
+            let letter = tokio::select! {
+                biased;
+                letter = mailbox.recv() => match letter {
+                    Some(letter) => letter,
+                    None => return Ok(()),
+                },
+                () = sleep_until(wake, &*clock) => A::tick().into(),
+            };
+            match actor.handle(letter.input).await {
+                Ok((ack, jobs)) => {
+                    faults = 0;
+                    jobs.into_iter().for_each(&mut carry_out);
+                    if let Some(waiting) = letter.ack {
+                        // The sender may have given up waiting.
+                        let _ = waiting.send(ack);
+                    }
+                }
+                Err(fault) => {
+                    faults += 1;
+                    if !fault.is_recoverable() || faults > MOST_FAULTS {
+                        return Err(fault);
+                    }
+                    tracing::error!(%fault, "an actor starts again from the store");
+                    load(&mut actor, &mut carry_out, &status).await?;
+                }
+            }
+        }
+    };
+    let result = tokio::select! {
+        biased;
+        () = cancel.cancelled() => Ok(()),
+        result = ended => result,
+    };
+    status.send_replace(ActorStatus::Stopped);
+    result
+}
+
+/// Reads the state, again and again while the store is away.
+async fn load<A: Actor>(
+    actor: &mut A,
+    carry_out: &mut impl FnMut(A::Job),
+    status: &watch::Sender<ActorStatus>,
+) -> Result<(), Fault> {
+    let mut wait = Duration::from_millis(100);
+    loop {
+        match actor.load().await {
+            Ok(jobs) => {
+                jobs.into_iter().for_each(carry_out);
+                status.send_replace(ActorStatus::Running);
+                return Ok(());
+            }
+            Err(fault) if fault.is_recoverable() => {
+                status.send_replace(ActorStatus::Waiting(fault.to_string()));
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+async fn sleep_until(wake: Option<u64>, clock: &dyn Clock) {
+    match wake {
+        Some(at) => {
+            let wait = at.saturating_sub(clock.now_ms());
+            tokio::time::sleep(Duration::from_millis(wait)).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+impl Actor for CommitteeActor {
+    type Input = CommitteeInput;
+    type Job = std::convert::Infallible;
+
+    async fn load(&mut self) -> Result<Vec<Self::Job>, Fault> {
+        Self::load(self).await.map(|()| Vec::new())
+    }
+    async fn handle(&mut self, input: CommitteeInput) -> Result<(Ack, Vec<Self::Job>), Fault> {
+        Self::handle(self, input).await.map(|ack| (ack, Vec::new()))
+    }
+    fn next_wake(&self) -> Option<u64> {
+        Self::next_wake(self)
+    }
+    fn tick() -> CommitteeInput {
+        CommitteeInput::Tick
+    }
+}
+
+impl Actor for CoordinatorActor {
+    type Input = CoordinatorInput;
+    type Job = Job;
+
+    async fn load(&mut self) -> Result<Vec<Job>, Fault> {
+        Self::load(self).await
+    }
+    async fn handle(&mut self, input: CoordinatorInput) -> Result<(Ack, Vec<Job>), Fault> {
+        Self::handle(self, input).await
+    }
+    fn next_wake(&self) -> Option<u64> {
+        Self::next_wake(self)
+    }
+    fn tick() -> CoordinatorInput {
+        CoordinatorInput::Tick
+    }
+}

@@ -1,0 +1,77 @@
+//! What happens to a payment.
+
+use bitcoin::{BlockHash, FeeRate, OutPoint, Transaction, Txid};
+
+use crate::plan::Plan;
+
+/// Something that happened. A block's events come in this order: what is in it, then
+/// [`Event::TipAdvanced`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The plan asked for is there.
+    Planned(Plan),
+    /// It could not be made.
+    PlanFailed {
+        /// Why, for people.
+        reason: String,
+    },
+    /// A version has all its signatures, verified.
+    VersionSigned {
+        /// The signed transaction.
+        transaction: Transaction,
+    },
+    /// The session for the latest version ended without signatures.
+    SigningFailed {
+        /// Why, for people.
+        reason: String,
+    },
+    /// The own node did not take a signed version.
+    BroadcastRejected {
+        /// Which version.
+        txid: Txid,
+        /// The node's reason.
+        reason: String,
+    },
+    /// A retry that was asked for is due.
+    RetryDue,
+    /// A higher rate is wanted, by the operator or by the estimate asked for.
+    BumpRequested {
+        /// The rate.
+        rate: FeeRate,
+    },
+    /// The best chain has grown to this height.
+    TipAdvanced {
+        /// The height.
+        height: u32,
+    },
+    /// A version is in a block.
+    VersionConfirmed {
+        /// Which version.
+        txid: Txid,
+        /// The block's height.
+        height: u32,
+        /// The block.
+        block: BlockHash,
+    },
+    /// The block at this height, and all above, have left the best chain.
+    BlockDisconnected {
+        /// The height.
+        height: u32,
+    },
+    /// The anchor is spent by a transaction in a block that is no version.
+    AnchorSpentByOther {
+        /// The transaction.
+        txid: Txid,
+        /// The block's height.
+        height: u32,
+    },
+    /// Another input of a version is spent by a transaction in a block that is no version; or it
+    /// never will exist, because it was to be change of a payment of which that block has another
+    /// version.
+    InputSpentByOther {
+        /// The input.
+        outpoint: OutPoint,
+        /// The block's height.
+        height: u32,
+    },
+}

@@ -1,0 +1,40 @@
+//! Dispatch: which event is handled where.
+
+use trestle_machine::{Machine, Refusal, Step};
+
+use super::{Effect, Event, Payment, Reject};
+
+/// What handling an event gives.
+pub(super) type Outcome = Result<Step<Payment, Effect>, Refusal<Reject>>;
+
+impl Machine for Payment {
+    type Event = Event;
+    type Effect = Effect;
+    type Reject = Reject;
+
+    fn apply(&self, event: &Event) -> Outcome {
+        if self.is_final() {
+            return Err(Reject::Final.into());
+        }
+        match event {
+            Event::Planned(plan) => self.planned(plan),
+            Event::PlanFailed { reason } => self.plan_failed(reason),
+            Event::VersionSigned { transaction } => self.version_signed(transaction),
+            Event::SigningFailed { reason } => self.signing_failed(reason),
+            Event::BroadcastRejected { txid, reason } => self.broadcast_rejected(txid, reason),
+            Event::RetryDue => self.retry_due(),
+            Event::BumpRequested { rate } => self.bump_requested(*rate),
+            Event::TipAdvanced { height } => self.tip_advanced(*height),
+            Event::VersionConfirmed { txid, height, block } => {
+                self.version_confirmed(*txid, *height, *block)
+            }
+            Event::BlockDisconnected { height } => self.block_disconnected(*height),
+            Event::AnchorSpentByOther { txid, height } => self.anchor_spent(*txid, *height),
+            Event::InputSpentByOther { outpoint, height } => self.input_spent(*outpoint, *height),
+        }
+    }
+}
+
+pub(super) fn applied(state: Payment, effects: Vec<Effect>) -> Outcome {
+    Ok(Step::Applied { state, effects })
+}
