@@ -1,2 +1,5 @@
-//! The Trestle node.
-fn main() {}
+//! The Trestle node and its command line.
+
+fn main() -> std::process::ExitCode {
+    trestle_node::cli::main()
+}

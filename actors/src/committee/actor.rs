@@ -63,6 +63,8 @@ pub struct CommitteeActor {
     /// Set when a peer shows a later status of ours than we remember.
     pub(super) rollback: bool,
     pub(super) budgets: BTreeMap<Peer, Budget>,
+    /// The height of our bitcoind's best block, once heard.
+    pub(super) tip: u32,
 }
 
 /// A place in a committee.
@@ -99,6 +101,7 @@ impl CommitteeActor {
             sequence: 0,
             rollback: false,
             budgets: BTreeMap::new(),
+            tip: 0,
             setup,
         }
     }
@@ -135,6 +138,10 @@ impl CommitteeActor {
             CommitteeInput::Received(inbound) => self.receive(inbound).await,
             CommitteeInput::Connected(peer) => {
                 self.greet(peer);
+                Ok(Ack::Accepted)
+            }
+            CommitteeInput::Tip(height) => {
+                self.tip = height;
                 Ok(Ack::Accepted)
             }
             CommitteeInput::Tick => {
@@ -196,7 +203,7 @@ impl CommitteeActor {
             committee: committee.to_owned(),
             boot: self.setup.boot,
             sequence: self.sequence,
-            height: 0,
+            height: self.tip,
             keys: self.usable_keys(committee),
             by: MemberSignature { index: seat.index, signature: [0; 64] },
         };

@@ -11,6 +11,8 @@ pub enum CommitteeInput {
     Received(Inbound),
     /// A peer is connected and has our parameters.
     Connected(Peer),
+    /// The height of our bitcoind's best block.
+    Tip(u32),
     /// Time passed.
     Tick,
 }

@@ -144,7 +144,10 @@ impl CoordinatorActor {
             Some(start) => {
                 let cursor = Cursor::new(format!("wallet.{name}"), start);
                 let height = cursor.tip(store).await?.map_or(start.saturating_sub(1), |t| t.height);
-                (Some(Following { number: 0, cursor }), height)
+                // Numbers go on after a reload: steps of the feed before may still be on their way.
+                let before = self.seats.get(&name).and_then(|seat| seat.feed.as_ref());
+                let number = before.map_or(0, |feed| feed.number);
+                (Some(Following { number, cursor }), height)
             }
             None => (None, 0),
         };

@@ -195,6 +195,10 @@ impl CoordinatorActor {
                 let Some(script) = script_of(&agreed.public) else {
                     return Box::pin(self.proof_failed(session)).await;
                 };
+                // Nonces made for an earlier attempt at this key are gone at the members.
+                if let Some(seat) = self.seats.get_mut(committee) {
+                    seat.members.values_mut().for_each(|member| member.forget_nonces(&session.key));
+                }
                 let sighash = mock::sighash(&session.key, &script);
                 let goal = Goal::Proof(session.clone());
                 let started = self.start_session(

@@ -124,7 +124,10 @@ impl CoordinatorActor {
             self.reject("nonces_unasked");
             return Ok(());
         }
-        pool.add(offer.boot, offer.first, &offer.commitments);
+        if !pool.add(offer.boot, offer.first, &offer.commitments) {
+            self.reject("nonce_number");
+            return Ok(());
+        }
         member.online = true;
         self.feed_sessions(&offer.key, index).await
     }

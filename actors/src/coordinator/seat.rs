@@ -29,6 +29,8 @@ const UNHEARD: u32 = 500;
 pub(super) const LEFT_OUT_MS: u64 = 60_000;
 /// Most commitments kept for a member: what it keeps itself, 66 bytes each.
 const POOL: usize = 2_000;
+/// No member makes so many nonces in one boot: a billion a second for 30 years.
+const MOST_NONCES: u64 = 1 << 60;
 
 /// One committee.
 pub(super) struct Seat {
@@ -80,8 +82,13 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// Takes in an offer that was asked for; nonces of another boot replace all before.
-    pub(super) fn add(&mut self, boot: BootId, first: u64, commitments: &[Commitment]) {
+    /// Takes in an offer that was asked for; nonces of another boot replace all before. `false`: no
+    /// member gets to such a number.
+    pub(super) fn add(&mut self, boot: BootId, first: u64, commitments: &[Commitment]) -> bool {
+        // So that no sum below can overflow, whatever a member makes up.
+        if first > MOST_NONCES {
+            return false;
+        }
         let continues = self.boot == Some(boot) && first == self.first + self.ready.len() as u64;
         if !continues {
             self.ready.clear();
@@ -94,6 +101,7 @@ impl Pool {
             self.first += 1;
         }
         self.asked = self.asked.saturating_sub(commitments.len());
+        true
     }
 
     /// Takes nonces out for one attempt of one session.
@@ -126,6 +134,11 @@ impl MemberInfo {
             left_out_until_ms: 0,
             pools: BTreeMap::new(),
         }
+    }
+
+    /// Forgets the nonces of a key: its shares are other ones now.
+    pub(super) fn forget_nonces(&mut self, key: &KeyRef) {
+        self.pools.remove(key);
     }
 
     /// Smaller is asked earlier.

@@ -35,12 +35,12 @@ impl Vault {
     ) -> Round1 {
         let (secret, package) = secrets::begin(committee, index, &mut self.rng);
         self.unfinished.insert(session.clone(), Unfinished::First(secret));
-        sign::sign_round1(&self.committee_key, session, index, package)
+        sign::sign_round1(&self.keys.identity.committee, session, index, package)
     }
 
     /// Signs an echo.
     pub fn echo(&self, session: &DkgSession, index: u16, transcript: Hash32) -> DkgEcho {
-        let echo = sign::sign_echo(&self.committee_key, session, index, transcript);
+        let echo = sign::sign_echo(&self.keys.identity.committee, session, index, transcript);
         DkgEcho { session: session.clone(), transcript, by: echo.by }
     }
 
@@ -61,7 +61,7 @@ impl Vault {
         let (secret, shares) = secrets::make_shares(committee, index, secret, packages)
             .map_err(|culprit| Trouble::Package(culprit.0))?;
         self.unfinished.insert(session.clone(), Unfinished::Second(secret));
-        let key = &self.committee_key;
+        let key = &self.keys.identity.committee;
         let rng = &mut self.rng;
         let seal = |(to, share): (u16, secrets::PlainShare)| {
             let route = Route { committee, session, from: index, to };
@@ -88,7 +88,7 @@ impl Vault {
         };
         let mut opened = Vec::with_capacity(shares.len());
         for share in shares {
-            let plain = open_share(committee, session, index, &self.committee_key, share)
+            let plain = open_share(committee, session, index, &self.keys.identity.committee, share)
                 .ok()
                 .and_then(|bytes| Some(Zeroizing::new(<[u8; 32]>::try_from(&bytes[..]).ok()?)))
                 .ok_or_else(|| Trouble::Share(Box::new(share.clone())))?;
@@ -99,7 +99,7 @@ impl Vault {
             named.map_or(Trouble::Forgotten, |share| Trouble::Share(Box::new(share.clone())))
         })?;
         let bytes = Zeroizing::new(share.serialize().expect("a key share we computed encodes"));
-        let sealed = self.data_key.seal(&codec::encode(session), &bytes, &mut self.rng);
+        let sealed = self.keys.data.seal(&codec::encode(session), &bytes, &mut self.rng);
         Ok((public, sealed))
     }
 
@@ -111,7 +111,13 @@ impl Vault {
         public: &PublicKeys,
         transcript: Hash32,
     ) -> DkgCertificate {
-        let by = sign::sign_certificate(&self.committee_key, session, index, public, &transcript);
+        let by = sign::sign_certificate(
+            &self.keys.identity.committee,
+            session,
+            index,
+            public,
+            &transcript,
+        );
         DkgCertificate { session: session.clone(), public: public.clone(), transcript, by }
     }
 

@@ -11,14 +11,13 @@ mod signing;
 pub use dkg::Trouble;
 pub use signing::Prepared;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use frost_secp256k1_tr::keys::KeyPackage;
 use rand_core::{CryptoRng, RngCore};
 use trestle_keys::{
     dkg::secrets::{AfterRound1, AfterRound2},
-    identity::CommitteeKey,
-    sealed::DataKey,
+    sealed::KeyFile,
     signer::NoncePool,
 };
 use trestle_wire::{KeyRef, Peer, committee::dkg::DkgSession};
@@ -27,8 +26,7 @@ use rng::VaultRng;
 
 /// Secrets in use.
 pub struct Vault {
-    committee_key: CommitteeKey,
-    data_key: DataKey,
+    keys: Arc<KeyFile>,
     rng: VaultRng,
     unfinished: BTreeMap<DkgSession, Unfinished>,
     /// Key shares with the key-path tweak applied, opened when they are first used.
@@ -43,15 +41,10 @@ enum Unfinished {
 }
 
 impl Vault {
-    /// A vault around this node's committee key and the key that seals its stored shares.
-    pub fn new(
-        committee_key: CommitteeKey,
-        data_key: DataKey,
-        rng: impl RngCore + CryptoRng + Send + Sync + 'static,
-    ) -> Self {
+    /// A vault around this node's keys.
+    pub fn new(keys: Arc<KeyFile>, rng: impl RngCore + CryptoRng + Send + Sync + 'static) -> Self {
         Self {
-            committee_key,
-            data_key,
+            keys,
             rng: VaultRng::new(rng),
             unfinished: BTreeMap::new(),
             shares: BTreeMap::new(),
@@ -61,11 +54,11 @@ impl Vault {
 
     /// The x coordinate of the committee key, as the shared parameters list it.
     pub fn committee_key(&self) -> [u8; 32] {
-        self.committee_key.xonly()
+        self.keys.identity.committee.xonly()
     }
 
     /// Signs a member's status in place.
     pub fn sign_status(&self, status: &mut trestle_wire::committee::key::MemberStatus) {
-        trestle_keys::sign::sign_member_status(&self.committee_key, status);
+        trestle_keys::sign::sign_member_status(&self.keys.identity.committee, status);
     }
 }

@@ -28,7 +28,7 @@ impl Vault {
         if self.shares.contains_key(key) {
             return true;
         }
-        let opened = self.data_key.open(&codec::encode(session), sealed);
+        let opened = self.keys.data.open(&codec::encode(session), sealed);
         let Ok(bytes) = opened else { return false };
         let Ok(share) = KeyPackage::deserialize(&bytes) else { return false };
         self.shares.insert(key.clone(), tweak_key_package(&share, Tweak::KeyPath));
@@ -38,7 +38,10 @@ impl Vault {
     /// Closes an opened share: another attempt at the same key replaced it.
     pub fn close_share(&mut self, key: &KeyRef) {
         self.shares.remove(key);
-        self.pools.retain(|(of, _), _| of != key);
+        // The pools stay, empty: a number is never given to a second nonce of one boot.
+        for (_, pool) in self.pools.iter_mut().filter(|((of, _), _)| of == key) {
+            pool.clear();
+        }
     }
 
     /// Makes nonces of an opened share for one coordinator. `None`: the share is not open.

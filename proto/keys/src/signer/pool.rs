@@ -84,6 +84,11 @@ impl NoncePool {
         Ok(numbers().filter_map(|number| self.nonces.remove(&number)).collect())
     }
 
+    /// Drops every nonce. Numbers go on from where they were.
+    pub fn clear(&mut self) {
+        self.nonces.clear();
+    }
+
     /// Nonces that are ready.
     pub fn len(&self) -> usize {
         self.nonces.len()

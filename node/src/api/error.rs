@@ -1,0 +1,105 @@
+//! Errors as JSON.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize};
+use trestle_actors::coordinator::ingress::Denied;
+use utoipa::ToSchema;
+
+/// What every failed request answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErrorBody {
+    /// A fixed word for programs.
+    pub code: String,
+    /// What is wrong, for people.
+    pub message: String,
+    /// What to do next, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// A failed request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    status: StatusCode,
+    body: ErrorBody,
+}
+
+impl ApiError {
+    /// An error without a hint.
+    pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
+        Self { status, body: ErrorBody { code: code.into(), message: message.into(), hint: None } }
+    }
+
+    /// The same with what to do next.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.body.hint = Some(hint.into());
+        self
+    }
+
+    /// A request that makes no sense as it is.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
+    }
+
+    /// The node does not coordinate.
+    pub fn not_coordinator() -> Self {
+        Self::new(StatusCode::CONFLICT, "not_coordinator", "this node is not a coordinator")
+            .hint("ask a node whose config lists the role \"coordinator\"")
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let message = denied.to_string();
+        let (status, code, hint) = match denied {
+            Denied::NotFound(_) => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                Some("GET /v1/committees lists what this node knows"),
+            ),
+            Denied::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", None),
+            Denied::NotCoordinator(_) => (
+                StatusCode::CONFLICT,
+                "not_coordinator",
+                Some("ask a node that the shared parameters list under coordinators"),
+            ),
+            Denied::DkgFailed(_) => (
+                StatusCode::BAD_GATEWAY,
+                "dkg_failed",
+                Some("a key generation needs every member online; the node's log names them"),
+            ),
+            Denied::SigningFailed(_) => (
+                StatusCode::BAD_GATEWAY,
+                "signing_failed",
+                Some("`trestle committee status` shows which members are online"),
+            ),
+            Denied::Busy(_) => (StatusCode::TOO_MANY_REQUESTS, "busy", Some("try again later")),
+            Denied::Unavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                Some("GET /readyz says what is missing"),
+            ),
+            Denied::NoAnswer => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "no_answer",
+                Some("the outcome is not known: look before asking again"),
+            ),
+        };
+        let error = Self::new(status, code, message);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}

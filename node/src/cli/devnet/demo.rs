@@ -1,0 +1,99 @@
+//! `trestle devnet demo`: tells the story step by step and answers with one line of JSON.
+
+use std::{
+    io::{self, Write as _},
+    time::Instant,
+};
+
+use eyre::Result;
+use serde_json::json;
+use trestle_devnet::network::Devnet;
+
+use super::{DemoArgs, failed, report, story};
+use crate::cli::{CliError, output::Output};
+
+/// Tells what happens, with the time since the start.
+pub(super) struct Teller<'a> {
+    output: &'a Output,
+    begun: Instant,
+    step: &'static str,
+}
+
+impl<'a> Teller<'a> {
+    fn new(output: &'a Output) -> Self {
+        Self { output, begun: Instant::now(), step: "start" }
+    }
+
+    /// Begins a step; a failure from now on is reported under its name.
+    pub(super) fn step(&mut self, name: &'static str, text: &str) {
+        self.step = name;
+        self.line(&format!("{name}: {text}"));
+    }
+
+    /// What came of it.
+    pub(super) fn tell(&self, text: &str) {
+        self.line(&format!("  {text}"));
+    }
+
+    fn line(&self, text: &str) {
+        self.output.note(&format!("{:>7.2} s  {text}", self.begun.elapsed().as_secs_f64()));
+    }
+}
+
+pub(super) async fn run(output: &Output, args: &DemoArgs) -> Result<(), CliError> {
+    let mut teller = Teller::new(output);
+    let mut devnet = None;
+    match play(&mut teller, args, &mut devnet).await {
+        Ok(done) => {
+            if let Some(devnet) = devnet.as_ref().filter(|_| args.keep) {
+                output.note(&format!("\n{}\n", report::text(&report::endpoints(devnet))));
+                output.note("the network stays up until Ctrl-C");
+                last_line(&done)?;
+                // The harness answers the signal: it ends every process and removes the folder.
+                std::future::pending::<()>().await;
+            }
+            if let Some(mut devnet) = devnet {
+                devnet.stop().await.map_err(failed)?;
+            }
+            last_line(&done)
+        }
+        Err(error) => {
+            teller.tell(&format!("failed: {error:#}"));
+            let log = devnet.as_ref().map(logs).unwrap_or_default();
+            last_line(&json!({
+                "ok": false, "step": teller.step, "error": format!("{error:#}"), "log": log,
+            }))?;
+            drop(devnet);
+            Err(CliError::failed(format!("the demo failed at the step {:?}", teller.step)))
+        }
+    }
+}
+
+async fn play(
+    teller: &mut Teller<'_>,
+    args: &DemoArgs,
+    slot: &mut Option<Devnet>,
+) -> Result<serde_json::Value> {
+    teller.step("start", "bitcoind, a bootnode, the committee and a coordinator");
+    let prepared = Devnet::prepare(&args.network.options()).await?;
+    let devnet = slot.insert(prepared);
+    devnet.start_nodes().await?;
+    story::play(teller, devnet, args.network.committee, args.network.threshold).await
+}
+
+/// The last lines of every node's log, for whoever has to find out.
+fn logs(devnet: &Devnet) -> String {
+    const LINES: usize = 15;
+    let mut all = String::new();
+    for node in devnet.nodes() {
+        let log = node.logged();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(LINES)..].join("\n");
+        all.push_str(&format!("--- {}\n{tail}\n", node.name()));
+    }
+    all
+}
+
+fn last_line(value: &serde_json::Value) -> Result<(), CliError> {
+    writeln!(io::stdout(), "{value}").map_err(|e| CliError::failed(format!("stdout: {e}")))
+}

@@ -1,0 +1,82 @@
+//! `trestle devnet`: a network of this machine's own, on regtest, from real processes.
+
+mod demo;
+mod report;
+mod story;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use trestle_devnet::network::{Devnet, DevnetOptions};
+
+use super::{CliError, output::Output};
+
+/// A network of this machine's own.
+#[derive(Debug, Subcommand)]
+pub(super) enum DevnetCommand {
+    /// Starts a network and shows it until Ctrl-C.
+    Up(DevnetArgs),
+    /// Plays a network's life: key generation, payments, a member killed and back.
+    Demo(DemoArgs),
+}
+
+/// The size of a network.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DevnetArgs {
+    /// How many committee members.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    committee: u16,
+    /// How many of them sign.
+    #[arg(long, value_name = "T", default_value_t = 2)]
+    threshold: u16,
+    /// Where its files go; a temporary folder without it.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// What the demo does besides.
+#[derive(Clone, Debug, Args)]
+pub(super) struct DemoArgs {
+    /// The network.
+    #[command(flatten)]
+    network: DevnetArgs,
+    /// Leaves the network up at the end, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+}
+
+impl DevnetArgs {
+    fn options(&self) -> DevnetOptions {
+        DevnetOptions {
+            members: self.committee,
+            threshold: self.threshold,
+            dir: self.dir.clone(),
+            ..DevnetOptions::default()
+        }
+    }
+}
+
+pub(super) fn run(output: &Output, command: DevnetCommand) -> Result<(), CliError> {
+    // Not on the main thread's runtime alone: processes die with the thread that started them.
+    super::block_on(async {
+        match command {
+            DevnetCommand::Up(args) => up(output, &args).await,
+            DevnetCommand::Demo(args) => demo::run(output, &args).await,
+        }
+    })
+}
+
+async fn up(output: &Output, args: &DevnetArgs) -> Result<(), CliError> {
+    output.note("starting bitcoind and the nodes");
+    let devnet = Devnet::start(&args.options()).await.map_err(failed)?;
+    output.result(&report::endpoints(&devnet), report::text)?;
+    output.note("Ctrl-C ends the network and removes its files");
+    // The harness answers the signal: it ends every process, removes the folder and exits.
+    std::future::pending::<()>().await;
+    drop(devnet);
+    Ok(())
+}
+
+fn failed(error: impl std::fmt::Display) -> CliError {
+    CliError::failed(format!("{error:#}"))
+}

@@ -1,0 +1,194 @@
+//! `trestle node`: set a node up, and look at a running one.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use trestle_wire::Network;
+
+use super::{
+    CliError, Exit, block_on,
+    client::NodeArgs,
+    output::Output,
+    table::{pairs, table},
+    template::Template,
+};
+use crate::{
+    api::dto::{NodeDto, ReadyDto},
+    config::Config,
+    keystore,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum NodeCommand {
+    /// Writes a commented config for a role, and says what to do next.
+    Init(InitArgs),
+    /// Shows who a running node is, whether it is ready, and its peers.
+    Status(NodeArgs),
+}
+
+/// What a new node's config says.
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// What the node is to do. More roles can be added in the config.
+    #[arg(long, value_enum)]
+    role: RoleArg,
+    /// The folder for config and data; made if it is missing.
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+    /// The shared parameters; committee members and coordinators need them.
+    #[arg(long, value_name = "FILE")]
+    params: Option<PathBuf>,
+    /// The network of a bootnode; the others take it from the parameters.
+    #[arg(long, value_name = "NAME", default_value = "regtest")]
+    network: Network,
+    /// A first contact: a multiaddress that ends in /p2p/PEER.
+    #[arg(long, value_name = "MULTIADDR")]
+    bootnode: Vec<String>,
+    /// Where the node listens for peers.
+    #[arg(long, value_name = "MULTIADDR")]
+    p2p_listen: Vec<String>,
+    /// An address that other nodes reach it at.
+    #[arg(long, value_name = "MULTIADDR")]
+    external: Vec<String>,
+    /// Where the public HTTP listener is.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    api_listen: Option<SocketAddr>,
+    /// Where the admin HTTP listener is.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin_listen: Option<SocketAddr>,
+    /// bitcoind's RPC address.
+    #[arg(long, value_name = "URL")]
+    bitcoin_rpc: Option<String>,
+    /// bitcoind's cookie.
+    #[arg(long, value_name = "FILE")]
+    bitcoin_cookie: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RoleArg {
+    Bootnode,
+    Committee,
+    Coordinator,
+}
+
+#[derive(Serialize)]
+struct Initialised {
+    config: PathBuf,
+    next: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Status {
+    node: NodeDto,
+    ready: ReadyDto,
+}
+
+pub(super) fn run(output: &Output, command: NodeCommand) -> Result<(), CliError> {
+    match command {
+        NodeCommand::Init(args) => init(output, &args),
+        NodeCommand::Status(args) => block_on(status(output, args)),
+    }
+}
+
+fn init(output: &Output, args: &InitArgs) -> Result<(), CliError> {
+    let file = args.dir.join("node.toml");
+    let text = config_text(args)?;
+    // Whatever was given on the command line is checked as if it had been written by hand.
+    Config::parse(&file, &text)?;
+    std::fs::create_dir_all(&args.dir)
+        .map_err(|e| CliError::failed(format!("{} cannot be made: {e}", args.dir.display())))?;
+    keystore::write_new(&file, text.as_bytes())
+        .map_err(|e| CliError::new(Exit::Failed, e.to_string()))?;
+    let shown = file.display();
+    let mut next = vec![format!("trestle keys new -c {shown}")];
+    if args.role != RoleArg::Bootnode {
+        let params = args.params.clone().unwrap_or_else(|| args.dir.join("params.toml"));
+        next.push(format!(
+            "list this node's peer id and committee key in {} (the same content at every node)",
+            params.display()
+        ));
+        next.push(format!("trestle params check {}", params.display()));
+    }
+    next.push(format!("trestle run -c {shown}"));
+    output.result(&Initialised { config: file.clone(), next }, |done| {
+        let steps = done.next.iter().enumerate();
+        let steps: String =
+            steps.map(|(number, step)| format!("  {}. {step}\n", number + 1)).collect();
+        format!("wrote {shown}\n\nnext:\n{steps}")
+    })
+}
+
+fn config_text(args: &InitArgs) -> Result<String, CliError> {
+    let mut template = Template::new(match args.role {
+        RoleArg::Bootnode => include_str!("../../../conf/bootnode.toml"),
+        RoleArg::Committee => include_str!("../../../conf/committee.toml"),
+        RoleArg::Coordinator => include_str!("../../../conf/coordinator.toml"),
+    });
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path)
+            .map(|path| path.display().to_string())
+            .map_err(|e| CliError::failed(format!("{}: {e}", path.display())))
+    };
+    if args.role == RoleArg::Bootnode {
+        template.text("", "network", args.network.name());
+    } else {
+        let params = args.params.as_ref().map(absolute).transpose()?;
+        template.text("", "params", params.as_deref().unwrap_or("params.toml"));
+        if let Some(rpc) = &args.bitcoin_rpc {
+            template.text("bitcoin", "rpc", rpc);
+        }
+        if let Some(cookie) = &args.bitcoin_cookie {
+            template.text("bitcoin", "cookie_file", &absolute(cookie)?);
+        }
+    }
+    for (key, list) in
+        [("bootnodes", &args.bootnode), ("listen", &args.p2p_listen), ("external", &args.external)]
+    {
+        if !list.is_empty() {
+            template.list("p2p", key, list);
+        }
+    }
+    for (section, listen) in [("api", args.api_listen), ("admin", args.admin_listen)] {
+        if let Some(listen) = listen {
+            template.text(section, "listen", &listen.to_string());
+        }
+    }
+    Ok(template.finish())
+}
+
+async fn status(output: &Output, args: NodeArgs) -> Result<(), CliError> {
+    let client = args.connect()?;
+    let node: NodeDto = client.get("/v1/node").await?;
+    // Not being ready is an answer too, under another status.
+    let (_, body) = client.get_any("/readyz").await?;
+    let ready: ReadyDto = serde_json::from_slice(&body)
+        .map_err(|e| CliError::failed(format!("the node's answer has another form: {e}")))?;
+    let endpoints = client.endpoints().clone();
+    output.result(&Status { node, ready }, |status| {
+        let node = &status.node;
+        let mut lines = vec![
+            ("peer", node.peer.clone()),
+            ("committee key", node.committee_key.clone()),
+            ("roles", node.roles.join(", ")),
+            ("network", node.network.clone()),
+            ("params", node.params_hash.clone().unwrap_or_else(|| "-".into())),
+            ("version", node.version.clone()),
+            ("api", endpoints.api),
+            ("ready", if status.ready.ready { "yes" } else { "no" }.into()),
+        ];
+        lines.extend(node.listen.iter().map(|address| ("listening on", address.clone())));
+        let parts = status.ready.components.iter();
+        let parts = parts.map(|(part, health)| [part.clone(), health.clone()]).collect();
+        let peers = node.peers.iter().map(|peer| {
+            let yes = |flag| if flag { "yes" } else { "no" }.to_owned();
+            [peer.peer.clone(), peer.roles.join(", "), yes(peer.agrees), yes(peer.relayed)]
+        });
+        format!(
+            "{}\n{}\n{}",
+            pairs(&lines),
+            table(["component", "health"], parts),
+            table(["connected peer", "roles", "agrees", "relayed"], peers.collect())
+        )
+    })
+}

@@ -1,0 +1,37 @@
+//! The local config (`node.toml`) and the shared parameters (`params.toml`).
+//!
+//! Always holds: a config that loads has been checked as a whole; unknown keys are refused; every
+//! problem of a file is reported in one go, with file, line, key and what was expected.
+
+mod local;
+pub mod outside;
+mod params;
+mod problem;
+mod section;
+mod values;
+
+pub use local::{
+    AdminConfig, ApiConfig, BitcoinAuth, BitcoinConfig, Config, CoordinatorConfig, LogConfig,
+    LogFormat, P2pConfig, PolicyConfig, Recipients, StoreConfig,
+};
+pub use params::load_params;
+pub use problem::{ConfigError, Problem};
+
+use std::path::Path;
+
+/// Largest config or parameter file read: 128 members take about 20 KiB.
+const MAX_FILE: u64 = 1 << 20;
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    let size = std::fs::metadata(file).map_err(|e| {
+        ConfigError::file(file, format!("cannot be read: {e}; `trestle node init` writes one"))
+    })?;
+    if size.len() > MAX_FILE {
+        return Err(ConfigError::file(file, format!("larger than {MAX_FILE} bytes")));
+    }
+    std::fs::read_to_string(file)
+        .map_err(|e| ConfigError::file(file, format!("cannot be read: {e}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+#![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+use std::path::PathBuf;
+
+use trestle_wire::hello::Role;
+
+use super::{params::parse_params, *};
+
+const BOOTNODE: &str = "data_dir = \"data\"\nroles = [\"bootnode\"]\nnetwork = \"regtest\"\n";
+
+fn config(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("etc/node.toml"), text)
+}
+
+fn problems(text: &str) -> Vec<String> {
+    let error = config(text).err().map(|e| e.problems).unwrap_or_default();
+    error.iter().map(ToString::to_string).collect()
+}
+
+fn conf() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf")
+}
+
+fn must_read_params() -> String {
+    std::fs::read_to_string(conf().join("params.regtest.toml")).expect("an example file")
+}
+
+#[test]
+fn examples__should_all_load() {
+    let mut loaded = 0;
+    for entry in std::fs::read_dir(conf()).expect("the folder of examples") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        if !name.ends_with(".toml") {
+            continue;
+        }
+        if name.starts_with("params.") {
+            load_params(&path).unwrap_or_else(|e| panic!("{e}"));
+        } else {
+            let config = Config::load(&path).unwrap_or_else(|e| panic!("{e}"));
+            outside::load_shared(&config).unwrap_or_else(|e| panic!("{e}"));
+        }
+        loaded += 1;
+    }
+    assert!(loaded >= 4, "only {loaded} example files were found");
+}
+
+// What an example shows commented out is what holds without it.
+#[test]
+fn examples__should_show_the_defaults() {
+    let shown = Config::load(&conf().join("committee.toml")).expect("an example");
+    let bare = "data_dir = \"d\"\nroles = [\"committee\"]\nparams = \"p\"\n[bitcoin]\nrpc = \
+                \"http://127.0.0.1:1\"\ncookie_file = \"c\"\n";
+    let bare = config(bare).expect("only what must be there");
+
+    assert_eq!(format!("{:?}", shown.committee), format!("{:?}", bare.committee));
+    assert_eq!(format!("{:?}", shown.coordinator), format!("{:?}", bare.coordinator));
+    assert_eq!(format!("{:?}", shown.p2p), format!("{:?}", bare.p2p));
+    assert_eq!(format!("{:?}", shown.log), format!("{:?}", bare.log));
+    assert_eq!(shown.api.listen, bare.api.listen);
+    assert_eq!(shown.admin.listen, bare.admin.listen);
+}
+
+#[test]
+fn config__should_take_paths_from_its_own_folder() {
+    let config = config(BOOTNODE).expect("a config");
+
+    assert_eq!(config.data_dir, Path::new("etc/data"));
+    assert_eq!(config.keys, Path::new("etc/data/node.keys"));
+    assert_eq!(config.admin.token_file, Path::new("etc/data/admin.token"));
+    assert!(config.p2p.serve_relay, "a bootnode serves as a relay unless told otherwise");
+    assert_eq!(config.roles.into_iter().collect::<Vec<_>>(), [Role::Bootnode]);
+}
+
+#[test]
+fn config__should_report_every_problem_at_once() {
+    let text = "data_dir = 7\nroles = [\"signer\"]\nnetwork = \"mainet\"\nextra = 1\n[p2p]\nlisten \
+                = [\"0.0.0.0:1\"]\nserve_relay = \"yes\"\n[log]\nformat = \"xml\"\n[committee]\n\
+                window_blocks = 0\n";
+
+    assert_eq!(
+        problems(text),
+        [
+            "etc/node.toml:1: data_dir: expected the path of a file, got a value of type integer",
+            "etc/node.toml:2: roles: expected a list of \"bootnode\", \"committee\" or \
+             \"coordinator\", got \"signer\" in it",
+            "etc/node.toml:2: roles: missing: expected a list of \"bootnode\", \"committee\" or \
+             \"coordinator\", at least one",
+            "etc/node.toml:3: network: expected \"mainnet\", \"testnet4\", \"signet\" or \
+             \"regtest\", got \"mainet\"",
+            "etc/node.toml:4: extra: unknown key; known here: admin, api, bitcoin, committee, \
+             coordinator, data_dir, keys, log, network, p2p, params, roles, store",
+            "etc/node.toml:6: p2p.listen: expected a list of multiaddresses (/ip4/…/tcp/… or \
+             /ip4/…/udp/…/quic-v1), got \"0.0.0.0:1\" in it",
+            "etc/node.toml:7: p2p.serve_relay: expected true or false, got a value of type string",
+            "etc/node.toml:9: log.format: expected \"text\" or \"json\", got \"xml\"",
+            "etc/node.toml:11: committee.window_blocks: expected a whole number from 1 to 52560, \
+             got 0",
+        ]
+    );
+}
+
+#[test]
+fn config__should_say_what_a_role_needs() {
+    let found = problems("data_dir = \"d\"\nroles = [\"committee\"]\n").join("\n");
+
+    assert!(found.contains("params: missing"), "{found}");
+    assert!(found.contains("bitcoin: missing"), "{found}");
+}
+
+#[test]
+fn config__should_refuse_passwords_and_open_admin_listeners() {
+    for (section, key) in [
+        ("[store]\nurl = \"postgres://user:secret@localhost/db\"", "store.url"),
+        ("[bitcoin]\nrpc = \"http://user:secret@localhost:1\"\ncookie_file = \"c\"", "bitcoin.rpc"),
+        ("[bitcoin]\nrpc = \"http://localhost:1\"\nuser = \"u\"", "bitcoin"),
+        ("[admin]\nlisten = \"0.0.0.0:1\"", "admin.listen"),
+        ("[p2p]\nbootnodes = [\"/ip4/127.0.0.1/tcp/1\"]", "p2p.bootnodes"),
+    ] {
+        let found = problems(&format!("{BOOTNODE}{section}\n"));
+        assert!(found.iter().any(|line| line.contains(&format!(": {key}: "))), "{found:?}");
+        assert!(!found.iter().any(|line| line.contains("secret")), "{found:?}");
+    }
+}
+
+#[test]
+fn config__should_show_where_the_syntax_breaks() {
+    let found = problems("data_dir = \"d\"\nroles = [\n");
+
+    assert!(found.iter().any(|line| line.starts_with("etc/node.toml:")), "{found:?}");
+}
+
+#[test]
+fn params__should_not_depend_on_the_order_of_the_file() {
+    let text = must_read_params();
+    let (head, members) = text.split_once("[[committee.member]]").expect("members");
+    let mut members: Vec<_> = members.split("[[committee.member]]").collect();
+    members.reverse();
+    let turned = format!("{head}[[committee.member]]{}", members.join("[[committee.member]]"));
+
+    let one = parse_params(Path::new("p"), &text).expect("the example");
+    let other = parse_params(Path::new("p"), &turned).expect("the example in another order");
+
+    assert_eq!(one.hash(), other.hash());
+}
+
+#[test]
+fn params__should_report_duplicates_and_unknown_keys() {
+    let text = must_read_params();
+    let turned = text.replace("index = 2", "index = 1").replace("threshold = 2", "treshold = 2");
+
+    let error = parse_params(Path::new("params.toml"), &turned).err().map(|e| e.to_string());
+    let error = error.unwrap_or_default();
+
+    assert!(error.contains("committee[1].treshold: unknown key"), "{error}");
+    assert!(error.contains("committee[1].threshold: missing"), "{error}");
+
+    let turned = text.replace("index = 2", "index = 1");
+    let error = parse_params(Path::new("params.toml"), &turned).err().map(|e| e.to_string());
+    assert!(error.is_some_and(|error| error.contains("two members have the same index")));
+}

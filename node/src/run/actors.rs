@@ -1,0 +1,242 @@
+//! Starts the actors that the node's roles name, and feeds them what they hear besides messages.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use prometheus_client::registry::Registry;
+use rand::rngs::OsRng;
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use trestle_actors::{
+    committee::{self, CommitteeActor, CommitteeInput, Policy, RecipientRule},
+    coordinator::{self, CoordinatorActor, CoordinatorInput, Settings, ingress::CoordinatorHandle},
+    follower::FeedConfig,
+    ports::{Clock, Compute, chain::ChainStatus},
+    runtime::{
+        ActorStatus, Fault, Mailbox, Pool,
+        coordinate::{Jobs, Means},
+        run,
+    },
+    vault::Vault,
+};
+use trestle_bitcoind::Bitcoind;
+use trestle_keys::{Params, sealed::KeyFile};
+use trestle_p2p::P2pHandle;
+use trestle_store::Store;
+use trestle_wire::{BootId, Network, hello::Role};
+
+use super::{
+    RunError, feeds,
+    guard::{GuardedCoins, SinceStart},
+    handler::{self, Mailboxes},
+};
+use crate::{
+    config::{Config, Recipients},
+    events::EventBus,
+    metrics,
+    network::bitcoin_network,
+    readiness::Readiness,
+};
+
+/// Letters that may wait for an actor. A coordinator hears from every member at once.
+const MAILBOX: usize = 512;
+/// Events that a slow listener may miss.
+const EVENTS: usize = 256;
+
+/// What actors are made of. Only nodes with a role that follows a chain have actors.
+pub(super) struct Parts<'a> {
+    pub(super) config: &'a Config,
+    pub(super) params: &'a Params,
+    pub(super) network: Network,
+    pub(super) keys: Arc<KeyFile>,
+    pub(super) boot: BootId,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) bitcoind: Bitcoind,
+    pub(super) chain: watch::Receiver<ChainStatus>,
+    pub(super) p2p: P2pHandle,
+    pub(super) registry: &'a mut Registry,
+    pub(super) readiness: Readiness,
+    pub(super) events: EventBus,
+    pub(super) stop: CancellationToken,
+}
+
+/// The running actors.
+#[derive(Default)]
+pub(super) struct Actors {
+    /// Where their messages go.
+    pub(super) mailboxes: Mailboxes,
+    /// What the API asks.
+    pub(super) coordinator: Option<CoordinatorHandle>,
+    /// Their tasks; one that ends with an error stops the node.
+    pub(super) tasks: JoinSet<Result<(), RunError>>,
+}
+
+/// What both actors share.
+struct Shared {
+    params: Arc<Params>,
+    clock: Arc<dyn Clock>,
+    compute: Arc<dyn Compute>,
+}
+
+/// Starts them.
+///
+/// # Errors
+/// [`RunError::Actor`] when a role cannot be taken up.
+pub(super) fn start(mut parts: Parts<'_>) -> Result<Actors, RunError> {
+    let pool = Pool::for_this_machine()
+        .map_err(|source| RunError::Io { what: "starting threads for signing", source })?;
+    let shared = Shared {
+        params: Arc::new(parts.params.clone()),
+        clock: Arc::new(SinceStart::new()),
+        compute: Arc::new(pool),
+    };
+    let mut actors = Actors::default();
+    if parts.config.roles.contains(&Role::Committee) {
+        start_committee(&mut parts, &shared, &mut actors)?;
+    }
+    if parts.config.roles.contains(&Role::Coordinator) {
+        start_coordinator(&mut parts, &shared, &mut actors);
+    }
+    feeds::presence(&parts, &mut actors.tasks);
+    Ok(actors)
+}
+
+fn start_committee(
+    parts: &mut Parts<'_>,
+    shared: &Shared,
+    actors: &mut Actors,
+) -> Result<(), RunError> {
+    let counters = committee::Metrics::default();
+    counters.register(metrics::ours(parts.registry));
+    let setup = committee::Setup {
+        params: Arc::clone(&shared.params),
+        me: parts.keys.identity.peer.peer(),
+        boot: parts.boot,
+        vault: Vault::new(Arc::clone(&parts.keys), OsRng),
+        policy: policy(parts)?,
+        store: Arc::clone(&parts.store),
+        network: Arc::new(parts.p2p.clone()),
+        coins: Arc::new(GuardedCoins {
+            bitcoind: parts.bitcoind.clone(),
+            status: parts.chain.clone(),
+            network: parts.network,
+        }),
+        compute: Arc::clone(&shared.compute),
+        clock: Arc::clone(&shared.clock),
+        metrics: counters.clone(),
+    };
+    let (mailbox, letters) = Mailbox::new(MAILBOX);
+    let (status, health) = watch::channel(ActorStatus::Loading);
+    let actor = CommitteeActor::new(setup);
+    let (clock, stop) = (Arc::clone(&shared.clock), parts.stop.clone());
+    actors.tasks.spawn(async move {
+        let never = |job: std::convert::Infallible| match job {};
+        ended("committee", run(actor, letters, clock, never, status, stop).await)
+    });
+    let rollback = move || counters.rollback.get() != 0;
+    feeds::health("committee", health, rollback, parts, &mut actors.tasks);
+    let (connected, tip) = (CommitteeInput::Connected, CommitteeInput::Tip);
+    feeds::world(mailbox.clone(), connected, tip, parts, &mut actors.tasks);
+    actors.mailboxes.committee = Some(handler::mailbox(mailbox, CommitteeInput::Received));
+    Ok(())
+}
+
+fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors) {
+    let counters = coordinator::Metrics::default();
+    counters.register(metrics::ours(parts.registry));
+    let (events, heard) = broadcast::channel(EVENTS);
+    let setup = coordinator::Setup {
+        params: Arc::clone(&shared.params),
+        me: parts.keys.identity.peer.peer(),
+        boot: parts.boot,
+        settings: settings(parts),
+        store: Arc::clone(&parts.store),
+        network: Arc::new(parts.p2p.clone()),
+        clock: Arc::clone(&shared.clock),
+        metrics: counters,
+        events,
+    };
+    let (mailbox, letters) = Mailbox::new(MAILBOX);
+    let means = Means {
+        store: Arc::clone(&parts.store),
+        network: Arc::new(parts.p2p.clone()),
+        chain: Arc::new(parts.bitcoind.clone()),
+        broadcast: Arc::new(parts.bitcoind.clone()),
+        fees: Arc::new(parts.bitcoind.clone()),
+        compute: Arc::clone(&shared.compute),
+        tips: parts.chain.clone(),
+        feed: FeedConfig::default(),
+    };
+    let (status, health) = watch::channel(ActorStatus::Loading);
+    let actor = CoordinatorActor::new(setup);
+    let (clock, stop) = (Arc::clone(&shared.clock), parts.stop.clone());
+    let mut jobs = Jobs::new(means, mailbox.clone());
+    actors.tasks.spawn(async move {
+        let start = move |job| jobs.start(job);
+        ended("coordinator", run(actor, letters, clock, start, status, stop).await)
+    });
+    feeds::health("coordinator", health, || false, parts, &mut actors.tasks);
+    feeds::events(heard, parts, &mut actors.tasks);
+    let (connected, tip) = (CoordinatorInput::Connected, CoordinatorInput::Tip);
+    feeds::world(mailbox.clone(), connected, tip, parts, &mut actors.tasks);
+    let (requests, asked) = mpsc::channel(MAILBOX);
+    feeds::requests(asked, mailbox.clone(), &mut actors.tasks);
+    actors.coordinator = Some(CoordinatorHandle::new(requests));
+    actors.mailboxes.coordinator = Some(handler::mailbox(mailbox, CoordinatorInput::Received));
+}
+
+fn ended(actor: &str, result: Result<(), Fault>) -> Result<(), RunError> {
+    result.map_err(|fault| RunError::Actor(format!("{actor}: {fault}")))
+}
+
+fn policy(parts: &Parts<'_>) -> Result<Policy, RunError> {
+    let config = &parts.config.committee;
+    let recipients = match &config.recipients {
+        Recipients::Any => RecipientRule::Any,
+        Recipients::Only(addresses) => {
+            let mut scripts = BTreeSet::new();
+            for address in addresses {
+                let address = address.clone().require_network(bitcoin_network(parts.network));
+                let address = address.map_err(|e| {
+                    RunError::Actor(format!("committee.recipients in the config: {e}"))
+                })?;
+                scripts.insert(address.script_pubkey());
+            }
+            RecipientRule::Only(scripts)
+        }
+    };
+    Ok(Policy {
+        recipients,
+        max_fee: config.max_fee,
+        max_fee_rate: config.max_fee_rate,
+        max_payment: config.max_payment,
+        window: trestle_chain::policy::Window {
+            blocks: config.window_blocks,
+            amount: config.window,
+        },
+        min_confirmations: config.min_confirmations,
+        text_prefixes: config.text_prefixes.clone(),
+    })
+}
+
+fn settings(parts: &Parts<'_>) -> Settings {
+    let config = &parts.config.coordinator;
+    let dkg_deadline_ms = u32::try_from(config.dkg_deadline.as_millis()).unwrap_or(u32::MAX);
+    Settings {
+        network: parts.network,
+        dkg_deadline_ms,
+        dkg_attempts: 3,
+        sign_deadline_ms: 60_000,
+        sign_grace_ms: 3_000,
+        nonce_pool: usize::from(config.nonce_pool),
+        min_confirmations: config.confirmations,
+        settle_depth: config.settle_depth,
+        bump_after: config.bump_after_blocks,
+        max_versions: 16,
+        max_fee: parts.config.committee.max_fee,
+        max_fee_rate: config.max_fee_rate,
+        retry_ms: 5_000,
+    }
+}

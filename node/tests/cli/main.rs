@@ -1,0 +1,7 @@
+//! The command line, as a person uses it: the real binary, real files, exit codes and messages.
+
+#![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+mod keys;
+mod run;
+mod support;

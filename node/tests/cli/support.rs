@@ -1,0 +1,146 @@
+//! Runs the real binary in folders of its own.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+};
+
+use serde_json::Value;
+
+pub(crate) const PASSPHRASE: &str = "correct horse";
+
+/// A folder with what a command needs.
+pub(crate) struct Folder {
+    dir: tempfile::TempDir,
+}
+
+/// What a command did.
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    pub(crate) fn must_json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {} / {}", self.stdout, self.stderr))
+    }
+}
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let folder = Self { dir: tempfile::tempdir().expect("a temporary folder") };
+        folder.write("passphrase", &format!("{PASSPHRASE}\n"));
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("a file");
+    }
+
+    /// A bootnode's config on free ports.
+    pub(crate) fn write_config(&self, more: &str) {
+        let text = format!(
+            "data_dir = \"data\"\nroles = [\"bootnode\"]\nnetwork = \"regtest\"\n[p2p]\nlisten = \
+             [\"/ip4/127.0.0.1/tcp/0\"]\n{more}"
+        );
+        self.write("node.toml", &text);
+    }
+
+    pub(crate) fn must_make_keys(&self) -> Value {
+        let done = self.run(&["keys", "new", "-c", "node.toml", "--json"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        done.must_json()
+    }
+
+    /// A command with the cheap keys of tests; the passphrase file is given where it fits.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trestle"));
+        command
+            .current_dir(self.dir.path())
+            .env("TRESTLE_INSECURE_TEST_KEYS", "1")
+            .env_remove("TRESTLE_NODE")
+            .args(args)
+            .stdin(Stdio::null());
+        let takes = matches!(args.first(), Some(&"run" | &"keys"));
+        if takes && !args.iter().any(|arg| arg.starts_with("--passphrase")) {
+            command.args(["--passphrase-file", "passphrase"]);
+        }
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Done {
+        run(self.command(args))
+    }
+
+    /// Starts a node and waits until it can be reached.
+    pub(crate) fn must_start(&self, args: &[&str]) -> Node {
+        let mut child = self
+            .command(&[&["run", "-c", "node.toml", "--json"], args].concat())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(self.path("log")).expect("a log"))
+            .spawn()
+            .expect("the binary");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
+        let endpoints = serde_json::from_str(&line)
+            .unwrap_or_else(|e| panic!("{e}: {line:?}; the log:\n{}", log()));
+        Node { child, endpoints }
+    }
+}
+
+pub(crate) fn run(mut command: Command) -> Done {
+    let output = command.output().expect("the binary");
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A running node, killed when dropped.
+pub(crate) struct Node {
+    child: Child,
+    pub(crate) endpoints: Value,
+}
+
+impl Node {
+    pub(crate) fn must_stop(mut self) -> ExitStatus {
+        let pid = i32::try_from(self.child.id()).expect("a process id");
+        let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("our child");
+        self.child.wait().expect("our child")
+    }
+
+    /// GET from the public listener, without an HTTP library: status line and all.
+    pub(crate) fn must_get(&self, path: &str) -> String {
+        let host = self.endpoints["api"].as_str().expect("an address").replace("http://", "");
+        let mut stream = std::net::TcpStream::connect(&host).expect("a listener");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // It may have been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("our file");
+}
