@@ -1,7 +1,7 @@
 //! The member's state, and where each input goes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -10,13 +10,17 @@ use trestle_keys::{Committee, Params, dkg::member::MemberDkg};
 use trestle_store::{Batch, Store};
 use trestle_wire::{
     Ack, BootId, Hash32, KeyRef, Message, Peer, Refusal,
-    committee::{MemberSignature, dkg::DkgSession, key::MemberStatus},
+    committee::{
+        MemberSignature,
+        dkg::DkgSession,
+        key::{KeyFetch, MemberStatus},
+    },
 };
 
 use super::{
     CommitteeInput, Metrics, Policy,
     budget::Budget,
-    rows::{BURNS, KEYS, KeyRow, PAYMENTS, SEQUENCE},
+    rows::{BURNS, BurnKey, KEYS, KeyRow, PAYMENTS, SEQUENCE},
 };
 use crate::{
     ports::{Clock, Compute, Inbound, ReadCoins, SendMessage},
@@ -63,6 +67,8 @@ pub struct CommitteeActor {
     /// Set when a peer shows a later status of ours than we remember.
     pub(super) rollback: bool,
     pub(super) budgets: BTreeMap<Peer, Budget>,
+    /// This boot's burn marks, oldest first.
+    pub(super) burns: VecDeque<BurnKey>,
     /// The height of our bitcoind's best block, once heard.
     pub(super) tip: u32,
 }
@@ -101,6 +107,7 @@ impl CommitteeActor {
             sequence: 0,
             rollback: false,
             budgets: BTreeMap::new(),
+            burns: VecDeque::new(),
             tip: 0,
             setup,
         }
@@ -193,7 +200,22 @@ impl CommitteeActor {
         for name in names {
             if self.seats[&name].committee.coordinators.contains(&peer) {
                 self.send_status(peer, &name);
+                self.fetch_keys(peer, &name);
             }
+        }
+    }
+
+    /// Asks for the certificates of keys that this member has stored and cannot use yet.
+    fn fetch_keys(&self, from: Peer, committee: &str) {
+        let waiting = self
+            .keys
+            .iter()
+            .any(|(session, row)| session.key.committee == committee && row.ready.is_none());
+        if waiting {
+            let have = self.usable_keys(committee);
+            self.setup
+                .network
+                .offer(from, KeyFetch { committee: committee.to_owned(), have }.into());
         }
     }
 
@@ -266,8 +288,11 @@ impl CommitteeActor {
     /// time since is not needed any more.
     async fn forget_old_boots(&mut self) -> Result<(), Fault> {
         let mut batch = Batch::new();
+        self.burns.clear();
         for (key, _) in BURNS.all(&*self.setup.store).await? {
-            if key.boot != self.setup.boot {
+            if key.boot == self.setup.boot {
+                self.burns.push_back(key);
+            } else {
                 BURNS.delete(&mut batch, &key);
             }
         }

@@ -1,10 +1,10 @@
 //! How much one coordinator may ask of a member. A coordinator is trusted more than a stranger and
 //! less than the member itself: one that runs wild must not keep the member from serving others.
 
-/// Messages to be signed that may be asked for at once; three of the largest batch.
-const BURST: u64 = 3_000;
+/// Messages that may be asked for at once: the largest batch a few times over, nonces included.
+const BURST: u64 = 10_000;
 /// Messages a second after that. One core makes about 1,000 shares a second for 11 signers.
-const PER_SECOND: u64 = 200;
+const PER_SECOND: u64 = 1_000;
 
 /// A token bucket, in messages to be signed.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +45,9 @@ mod tests {
     #[test]
     fn budget__should_refuse_past_the_burst_and_recover_with_time() {
         let mut budget = Budget::new(0);
-        assert!(budget.take(3_000, 0));
+        assert!(budget.take(10_000, 0));
         assert!(!budget.take(1, 0));
-        assert!(budget.take(200, 1_000));
+        assert!(budget.take(1_000, 1_000));
         assert!(!budget.take(1, 1_000));
     }
 }

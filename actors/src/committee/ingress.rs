@@ -6,6 +6,7 @@ use crate::ports::Inbound;
 
 /// One thing to handle.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most inputs are messages")]
 pub enum CommitteeInput {
     /// A message.
     Received(Inbound),

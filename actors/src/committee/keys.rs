@@ -47,7 +47,14 @@ impl CommitteeActor {
         let row = KeyRow { ready: Some(ready), ..row.clone() };
         let mut batch = Batch::new();
         KEYS.put(&mut batch, &AttemptKey(session.clone()), &row);
+        let failed =
+            self.keys.keys().filter(|other| other.key == session.key && **other != session);
+        let failed: Vec<DkgSession> = failed.cloned().collect();
+        for other in &failed {
+            KEYS.delete(&mut batch, &AttemptKey(other.clone()));
+        }
         self.commit(batch).await?;
+        self.keys.retain(|other, _| !failed.contains(other));
         self.keys.insert(session.clone(), row);
         // A share opened for the proof of another attempt must not be mistaken for this one.
         self.setup.vault.close_share(&session.key);

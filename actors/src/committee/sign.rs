@@ -26,6 +26,10 @@ use super::{
 };
 use crate::{ports::compute, runtime::Fault};
 
+/// Answers that are kept to be sent again. An older one is asked for no more; its nonces are gone
+/// from memory all the same.
+const MOST_BURNS: usize = 4_096;
+
 /// What came of a request.
 enum Answer {
     Shares(Vec<[u8; 32]>),
@@ -253,6 +257,10 @@ impl CommitteeActor {
     async fn remember(&mut self, key: &BurnKey, burn: &Burn, judged: Judged) -> Result<(), Fault> {
         let mut batch = Batch::new();
         BURNS.insert(&mut batch, key, burn);
+        let oldest = (self.burns.len() >= MOST_BURNS).then(|| self.burns.pop_front()).flatten();
+        if let Some(oldest) = oldest {
+            BURNS.delete(&mut batch, &oldest);
+        }
         let mut agreed = None;
         if let Judged::Payment(approval) = judged
             && approval.changed
@@ -261,6 +269,7 @@ impl CommitteeActor {
             agreed = Some((approval.payment, approval.entry));
         }
         self.commit(batch).await?;
+        self.burns.push_back(key.clone());
         if let Some((payment, entry)) = agreed {
             self.ledger
                 .record(payment, entry)

@@ -67,6 +67,8 @@ pub struct CoordinatorActor {
     pub(super) tip: u32,
     pub(super) next_number: u64,
     pub(super) jobs: Vec<Job>,
+    /// Whether the gauges of coins and payments are out of date.
+    pub(super) money_moved: bool,
 }
 
 /// An announcement that is owed.
@@ -94,6 +96,7 @@ impl CoordinatorActor {
             tip: 0,
             next_number: 0,
             jobs: Vec::new(),
+            money_moved: true,
             setup,
         }
     }
@@ -207,7 +210,10 @@ impl CoordinatorActor {
             CoordinatorInput::Tick => {}
         }
         self.tick().await?;
-        self.gauge();
+        if std::mem::take(&mut self.money_moved) {
+            self.gauge();
+        }
+        self.setup.metrics.owed.set(i64::try_from(self.announcements.len()).unwrap_or(i64::MAX));
         Ok((ack, self.take_jobs()))
     }
 

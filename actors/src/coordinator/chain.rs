@@ -43,6 +43,7 @@ impl CoordinatorActor {
         if current.is_none_or(|current| current.number != feed) {
             return Ok(());
         }
+        self.money_moved = true;
         let mut batch = Batch::new();
         let mut owed = Vec::new();
         for step in &steps {
@@ -191,6 +192,7 @@ impl CoordinatorActor {
         if !seat.wallet.freeze(outpoint, frozen) {
             return Ok(Err(Denied::NotFound(format!("an unspent coin {outpoint}"))));
         }
+        self.money_moved = true;
         let key = CoinKey { committee: committee.to_owned(), outpoint };
         let mut batch = Batch::new();
         if frozen {
@@ -216,6 +218,7 @@ impl CoordinatorActor {
             return Ok(Err(Denied::Unavailable(format!("{committee} has no key yet"))));
         };
         let Some(seat) = self.seats.get_mut(committee) else { return Ok(Err(Denied::NoAnswer)) };
+        self.money_moved = true;
         let from = height.max(start);
         let mut batch = Batch::new();
         let changes = seat.wallet.rewind(from.saturating_sub(1));

@@ -296,7 +296,7 @@ impl CoordinatorActor {
             let reason = "dkg";
             self.setup.metrics.blame.get_or_create(&metrics::Reason { reason }).inc();
         }
-        let report = DkgReport { reason };
+        let report = DkgReport { reason: Box::new(reason) };
         self.tell(&name, "dkg_failed", None, format!("attempt {}: {report}", session.attempt));
         self.count_session("dkg", "failed");
         if guilty.is_empty() && running.tries_left > 0 {

@@ -70,12 +70,12 @@ pub enum Denied {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DkgReport {
     /// What happened.
-    pub reason: AbortReason,
+    pub reason: Box<AbortReason>,
 }
 
 impl std::fmt::Display for DkgReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.reason {
+        match &*self.reason {
             AbortReason::Missing(who) => write!(f, "no answer in time from members {who:?}"),
             AbortReason::Restarted(who) => write!(f, "member {who} was restarted in the middle"),
             AbortReason::Equivocation { first, .. } => {

@@ -71,6 +71,7 @@ pub enum CoordinatorInput {
 
 /// Something that takes time. Each but [`Job::Follow`] comes back as an input, and may be done
 /// again after a restart.
+#[expect(clippy::large_enum_variant, reason = "a handful exist at a time, each for a moment")]
 pub enum Job {
     /// Check and aggregate an attempt's shares; comes back as [`CoordinatorInput::Checked`].
     Check {

@@ -140,6 +140,7 @@ impl CoordinatorActor {
         if !batch.is_empty() {
             self.setup.store.commit(batch).await?;
         }
+        self.money_moved = true;
         self.reserve(id)?;
         self.carry_out_all(id, effects).await
     }

@@ -142,7 +142,6 @@ impl CoordinatorActor {
     /// Brings the gauges up to date.
     pub(super) fn gauge(&self) {
         let metrics = &self.setup.metrics;
-        metrics.owed.set(i64::try_from(self.announcements.len()).unwrap_or(i64::MAX));
         let least = self.setup.settings.min_confirmations;
         let mut sums = [Amount::ZERO; 4];
         for seat in self.seats.values() {
@@ -157,6 +156,27 @@ impl CoordinatorActor {
             let sats = i64::try_from(sum.to_sat()).unwrap_or(i64::MAX);
             metrics.balance.get_or_create(&Reason { reason }).set(sats);
         }
+        let open = |phase: &str| {
+            let rows = self.payments.values().map(|row| phase_label(row.payment.state()));
+            i64::try_from(rows.filter(|label| *label == phase).count()).unwrap_or(i64::MAX)
+        };
+        for reason in PHASES {
+            metrics.payments.get_or_create(&Reason { reason }).set(open(reason));
+        }
+    }
+}
+
+/// Every phase a payment can be in, as metrics name it.
+const PHASES: [&str; 6] = ["waiting", "signing", "broadcast", "confirmed", "settled", "failed"];
+
+fn phase_label(state: &State) -> &'static str {
+    match state {
+        State::Waiting => "waiting",
+        State::Signing { .. } => "signing",
+        State::Broadcast { .. } => "broadcast",
+        State::Confirmed { .. } => "confirmed",
+        State::Settled { .. } => "settled",
+        State::Failed { .. } => "failed",
     }
 }
 

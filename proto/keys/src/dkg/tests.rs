@@ -1,5 +1,6 @@
 //! Whole attempts in memory: every message is carried by hand, so a test can change any of them.
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test changes one kind and leaves the rest")]
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -105,7 +106,7 @@ impl World {
             }
             for (from, message) in mail {
                 let message = twist(from, message);
-                self.to_coordinator(from, message);
+                self.tell_coordinator(from, message);
             }
         }
     }
@@ -114,7 +115,7 @@ impl World {
         self.parties.get_mut(&index).expect("a member")
     }
 
-    fn to_coordinator(&mut self, from: u16, message: Message) {
+    fn tell_coordinator(&mut self, from: u16, message: Message) {
         let event = match message {
             Message::DkgRound1(m) => CoordinatorEvent::PackageReceived { from, package: m.round1 },
             Message::DkgEcho(echo) => CoordinatorEvent::EchoReceived { from, echo },
@@ -137,17 +138,17 @@ impl World {
         match effect {
             CoordinatorEffect::SendAll(message) => {
                 for index in self.committee.members.iter().map(|m| m.index).collect::<Vec<_>>() {
-                    self.to_member(index, message.clone());
+                    self.tell_member(index, message.clone());
                 }
             }
-            CoordinatorEffect::Send(index, message) => self.to_member(index, message),
+            CoordinatorEffect::Send(index, message) => self.tell_member(index, message),
             CoordinatorEffect::Prove(agreed) => self.agreed = Some(agreed),
             CoordinatorEffect::Report(reason) => self.reported = Some(reason),
             CoordinatorEffect::Publish(_) => {}
         }
     }
 
-    fn to_member(&mut self, index: u16, message: Message) {
+    fn tell_member(&mut self, index: u16, message: Message) {
         let event = match message {
             Message::DkgRound1Set(set) => MemberEvent::PackagesReceived(set),
             Message::DkgEchoSet(set) => MemberEvent::EchoesReceived(set),
@@ -295,8 +296,8 @@ fn member__should_not_make_shares_when_the_coordinator_shows_it_other_packages()
             packages: packages.to_vec(),
         })
     };
-    world.to_member(1, set(&shown_to_1));
-    world.to_member(2, set(&packages));
+    world.tell_member(1, set(&shown_to_1));
+    world.tell_member(2, set(&packages));
     let mut echoes = Vec::new();
     for index in [1, 2] {
         match world.party(index).outbox.remove(0) {
@@ -313,8 +314,8 @@ fn member__should_not_make_shares_when_the_coordinator_shows_it_other_packages()
     let third = sign::sign_echo(&world.parties[&3].key, &session(), 3, echoes[0].transcript);
     echoes.push(third);
     let set = trestle_wire::committee::dkg::DkgEchoSet { session: session(), echoes };
-    world.to_member(1, set.clone().into());
-    world.to_member(2, set.into());
+    world.tell_member(1, set.clone().into());
+    world.tell_member(2, set.into());
 
     for index in [1, 2] {
         let member::Phase::Ended(AbortReason::EchoMismatch(_)) =
@@ -333,9 +334,9 @@ fn coordinator__should_prove_equivocation_in_round_1() {
     let Message::DkgRound1(first) = world.party(3).outbox.remove(0) else { panic!("a package") };
     let (_, other) = secrets::begin(&world.committee, 3, &mut world.rng);
     let second = sign::sign_round1(&world.parties[&3].key, &world.session, 3, other);
-    world.to_coordinator(3, first.into());
+    world.tell_coordinator(3, first.into());
     let session = world.session.clone();
-    world.to_coordinator(
+    world.tell_coordinator(
         3,
         trestle_wire::committee::dkg::DkgRound1 { session, round1: second }.into(),
     );
@@ -351,7 +352,7 @@ fn coordinator__should_name_a_member_whose_proof_is_wrong() {
     let package = sign::sign_round1(&world.parties[&2].key, &world.session, 2, stolen);
     let session = world.session.clone();
     let message = trestle_wire::committee::dkg::DkgRound1 { session, round1: package };
-    world.to_coordinator(2, message.into());
+    world.tell_coordinator(2, message.into());
     let reason = world.reported.clone().expect("the attempt fails");
     assert_eq!(report::proven_guilty(&world.committee, &world.session, &reason), vec![2]);
 }
@@ -409,7 +410,7 @@ fn coordinator__should_report_who_is_missing_at_the_deadline() {
     let mut world = World::new(&[1, 2, 3], 2);
     world.carry_out(1, MemberEffect::MakePackage);
     let message = world.party(1).outbox.remove(0);
-    world.to_coordinator(1, message);
+    world.tell_coordinator(1, message);
     let Ok(Step::Applied { effects, .. }) =
         world.coordinator.apply(&CoordinatorEvent::DeadlinePassed)
     else {

@@ -28,7 +28,7 @@ impl Machine for Roast {
                 next.refused(*index, *attempt, *code)?;
             }
             RoastEvent::Checked { attempt, verdicts } => next.checked(*attempt, verdicts)?,
-            RoastEvent::Tick(now_ms) => next.state.now_ms = next.state.now_ms.max(*now_ms),
+            RoastEvent::Tick(now_ms) => next.tick(*now_ms),
             RoastEvent::Cancelled => next.fail(),
         }
         next.go_on();
@@ -62,6 +62,28 @@ impl Draft {
             }
         }
         self.effects.push(RoastEffect::WakeAt(self.state.timing.deadline_ms));
+        self.effects.push(RoastEffect::WakeAt(self.state.ask_again_ms));
+    }
+
+    /// Messages of a session may be lost, for example with a connection. Asking again is harmless:
+    /// a member answers the same request with the same bytes.
+    fn tick(&mut self, now_ms: u64) {
+        self.state.now_ms = self.state.now_ms.max(now_ms);
+        if self.state.now_ms < self.state.ask_again_ms {
+            return;
+        }
+        let needed = self.state.unsigned().len();
+        for index in self.state.indexes(|member| *member == MemberState::Asked) {
+            self.effects.push(RoastEffect::AskNonces(index, needed));
+        }
+        for (attempt, running) in &self.state.attempts {
+            if !running.checking {
+                let (messages, signers) = (running.messages.clone(), running.signers.clone());
+                self.effects.push(RoastEffect::Request { attempt: *attempt, messages, signers });
+            }
+        }
+        self.state.ask_again_ms = self.state.now_ms + self.state.timing.grace_ms;
+        self.effects.push(RoastEffect::WakeAt(self.state.ask_again_ms));
     }
 
     fn nonces_offered(&mut self, index: u16, nonces: &Nonces) -> Result<(), RoastReject> {

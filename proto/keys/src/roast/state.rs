@@ -27,6 +27,8 @@ pub struct Roast {
     pub next_attempt: u32,
     /// Deadlines.
     pub timing: Timing,
+    /// When unanswered questions are asked again, in milliseconds.
+    pub ask_again_ms: u64,
     /// The latest time the session has heard of, in milliseconds.
     pub now_ms: u64,
     /// How it ended.
@@ -121,6 +123,7 @@ impl Roast {
             lost_nonces: BTreeMap::new(),
             next_attempt: 1,
             timing,
+            ask_again_ms: now_ms + timing.grace_ms,
             now_ms,
             outcome: None,
         }

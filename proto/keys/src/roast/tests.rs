@@ -35,6 +35,7 @@ struct World {
     attempts: usize,
     blamed: BTreeSet<u16>,
     used: BTreeSet<(u16, u64)>,
+    seen: BTreeSet<u32>,
 }
 
 impl World {
@@ -48,6 +49,7 @@ impl World {
             attempts: 0,
             blamed: BTreeSet::new(),
             used: BTreeSet::new(),
+            seen: BTreeSet::new(),
         }
     }
 
@@ -95,6 +97,10 @@ impl World {
                 }
             }
             RoastEffect::Request { attempt, messages, signers } => {
+                if !self.seen.insert(attempt) {
+                    // Asked again: whoever has answered does so with the same bytes.
+                    return;
+                }
                 self.attempts += 1;
                 for signer in signers {
                     for offset in 0..messages.len() as u64 {
@@ -195,6 +201,22 @@ fn session__should_sign_again_only_what_failed() {
     }
     assert_eq!(sizes, vec![4, 1]);
     assert_eq!(world.blamed, BTreeSet::from([1]));
+}
+
+#[test]
+fn session__should_ask_again_what_was_lost() {
+    // The request to member 1 and the question to member 3 are lost.
+    let mut world = World::new(&[Kind::Honest; 3], 2, 1);
+    let prepared = vec![(1, world.nonces(1)), (2, world.nonces(1))];
+    world.apply(&RoastEvent::Started(prepared));
+    world.effects.clear();
+    world.apply(&RoastEvent::Tick(TIMING.grace_ms));
+    let requested =
+        |effect: &RoastEffect| matches!(effect, RoastEffect::Request { attempt: 1, .. });
+    assert!(world.effects.iter().any(requested), "the open attempt's request is sent again");
+    world.effects.clear();
+    world.apply(&RoastEvent::Tick(TIMING.grace_ms));
+    assert!(!world.effects.iter().any(requested), "but not before another grace period");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use trestle_wire::{
 
 /// What is to be done. All but [`MemberEffect::Send`] are for the key vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "a handful exist at a time, each for a moment")]
 pub enum MemberEffect {
     /// Make a polynomial and sign its package.
     MakePackage,
