@@ -5,11 +5,10 @@
 
 pub mod api;
 pub mod cli;
-pub mod config;
+pub use trestle_config as config;
 pub mod events;
 pub mod keystore;
 pub mod metrics;
-pub mod network;
 pub mod process;
 pub mod readiness;
 pub mod run;

@@ -1,20 +1,28 @@
 //! Writes the starting corpus of every target from the pinned fixtures of `proto/wire`, so that a
-//! new message kind is fuzzed as soon as it has a fixture, and one sealed key file.
+//! new message kind is fuzzed as soon as it has a fixture, from the example configs, and one sealed
+//! key file.
 //!
-//! Usage: `seeds FIXTURES CORPUS`, two folders; made by `scripts/fuzz`.
+//! Usage: `seeds FIXTURES CONF CORPUS`, three folders; made by `scripts/fuzz`.
 
 use std::{env, error::Error, fs, path::Path};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use trestle_keys::sealed::{Cost, KeyFile};
-use trestle_wire::{Envelope, message::KINDS};
+use trestle_wire::{Envelope, Message, codec, committee::sign::Purpose, message::KINDS};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [fixtures, corpus] = arguments.as_slice() else {
-        return Err("usage: seeds FIXTURES CORPUS".into());
+    let [fixtures, conf, corpus] = arguments.as_slice() else {
+        return Err("usage: seeds FIXTURES CONF CORPUS".into());
     };
+    for entry in fs::read_dir(conf)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file's name")?;
+            write(Path::new(corpus), "config", name, &fs::read(&path)?)?;
+        }
+    }
     for entry in fs::read_dir(fixtures)? {
         let path = entry?.path();
         let name = path.file_stem().and_then(|name| name.to_str()).ok_or("a fixture's name")?;
@@ -36,6 +44,11 @@ fn write_seeds(corpus: &Path, name: &str, bytes: &[u8]) -> Result<(), Box<dyn Er
     let envelope = Envelope::from_bytes(bytes)?;
     let kind = (envelope.application, envelope.kind);
     let pick = KINDS.iter().position(|(application, number, _)| (*application, *number) == kind);
+    if let Message::SignRequest(request) = envelope.open()?
+        && let Purpose::Payment(proposal) = &request.purpose
+    {
+        write(corpus, "proposal", name, &codec::encode(proposal))?;
+    }
     let mut body = vec![u8::try_from(pick.ok_or("a kind that is not in KINDS")?)?];
     body.extend(&envelope.body);
     write(corpus, "body", name, &body)

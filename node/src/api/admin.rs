@@ -24,7 +24,7 @@ use super::{
     public::{coordinator, unknown},
     token::Token,
 };
-use crate::network::bitcoin_network;
+use trestle_keys::taproot::bitcoin_network;
 
 /// All admin routes, for a listener bound to `listen`.
 pub fn router(state: ApiState, token: Token, listen: SocketAddr, hosts: &[String]) -> Router {

@@ -22,7 +22,7 @@ use trestle_actors::{
     vault::Vault,
 };
 use trestle_bitcoind::Bitcoind;
-use trestle_keys::{Params, sealed::KeyFile};
+use trestle_keys::{Params, sealed::KeyFile, taproot::bitcoin_network};
 use trestle_p2p::P2pHandle;
 use trestle_store::Store;
 use trestle_wire::{BootId, Network, hello::Role};
@@ -36,7 +36,6 @@ use crate::{
     config::{Config, Recipients},
     events::EventBus,
     metrics,
-    network::bitcoin_network,
     readiness::Readiness,
 };
 

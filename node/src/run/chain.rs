@@ -6,13 +6,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use trestle_actors::ports::{ChainError, chain::ChainStatus};
 use trestle_bitcoind::{Auth, Bitcoind, CheckError, Config as ClientConfig, Secret, is_stale};
+use trestle_keys::taproot::bitcoin_network;
 use trestle_wire::Network;
 
 use super::{RunError, store::secret_line};
 use crate::{
     config::{BitcoinAuth, BitcoinConfig},
     events::{Event, EventBus},
-    network::bitcoin_network,
     readiness::{Health, Readiness},
 };
 

@@ -13,7 +13,7 @@ use trestle_bitcoind::{Bitcoind, is_stale};
 use trestle_wire::Network;
 
 use super::chain::STALE;
-use crate::network::bitcoin_network;
+use trestle_keys::taproot::bitcoin_network;
 
 /// Looks coins up, unless bitcoind is away, syncing or cut off.
 pub(super) struct GuardedCoins {

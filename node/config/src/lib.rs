@@ -14,7 +14,7 @@ pub use local::{
     AdminConfig, ApiConfig, BitcoinAuth, BitcoinConfig, Config, CoordinatorConfig, LogConfig,
     LogFormat, P2pConfig, PolicyConfig, Recipients, StoreConfig,
 };
-pub use params::load_params;
+pub use params::{load_params, parse_params};
 pub use problem::{ConfigError, Problem};
 
 use std::path::Path;

@@ -15,7 +15,7 @@ use super::{
     AdminConfig, ApiConfig, BitcoinAuth, BitcoinConfig, Config, ConfigError, CoordinatorConfig,
     LogConfig, LogFormat, P2pConfig, PolicyConfig, Recipients, Section, Sink, StoreConfig,
 };
-use crate::config::{params::network, values};
+use crate::{params::network, values};
 
 /// All satoshis there will ever be.
 const MAX_SATS: u64 = 2_100_000_000_000_000;

@@ -23,7 +23,11 @@ pub fn load_params(file: &Path) -> Result<Params, ConfigError> {
     parse_params(file, &super::read(file)?)
 }
 
-pub(crate) fn parse_params(file: &Path, text: &str) -> Result<Params, ConfigError> {
+/// Reads shared parameters from their text; `file` is for messages.
+///
+/// # Errors
+/// Every problem of the text.
+pub fn parse_params(file: &Path, text: &str) -> Result<Params, ConfigError> {
     let sink = Sink::new(file, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {

@@ -5,8 +5,8 @@ use std::{fs, io, path::Path};
 use trestle_keys::Params;
 use trestle_wire::{Network, Peer, hello::Role};
 
-use super::{Config, ConfigError, Problem, Recipients, load_params};
-use crate::network::bitcoin_network;
+use crate::{Config, ConfigError, Problem, Recipients, load_params};
+use trestle_keys::taproot::bitcoin_network;
 
 /// Makes the data folder if it is missing, and checks that the node can write there.
 ///

@@ -18,7 +18,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 fn conf() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf")
 }
 
 fn must_read_params() -> String {

@@ -1,0 +1,18 @@
+//! Any text as a node's config and as shared parameters.
+
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use trestle_config::{Config, parse_params};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    drop(Config::parse(Path::new("node.toml"), text));
+    if let Ok(params) = parse_params(Path::new("params.toml"), text) {
+        // What loads can be compared with a peer's.
+        assert_eq!(params.hash(), params.hash());
+        assert!(params.problems().is_empty());
+    }
+});
