@@ -265,6 +265,11 @@ impl CommitteeActor {
         keys.into_iter().collect()
     }
 
+    /// Where its state is.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.setup.store
+    }
+
     /// When the next [`CommitteeInput::Tick`] is due, in milliseconds.
     pub fn next_wake(&self) -> Option<u64> {
         self.seats.values().filter_map(|seat| Some(seat.dkg.as_ref()?.deadline_ms)).min()

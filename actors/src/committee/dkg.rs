@@ -244,8 +244,6 @@ impl CommitteeActor {
                 KEYS.insert(&mut batch, &AttemptKey(session.clone()), &row);
                 self.commit(batch).await?;
                 self.keys.insert(session.clone(), row);
-                // A share opened for an earlier attempt at this key must not sign for this one.
-                self.setup.vault.close_share(&session.key);
                 self.count_dkg("certified");
                 Ok(MemberEvent::KeyStored(public))
             }

@@ -56,8 +56,6 @@ impl CommitteeActor {
         self.commit(batch).await?;
         self.keys.retain(|other, _| !failed.contains(other));
         self.keys.insert(session.clone(), row);
-        // A share opened for the proof of another attempt must not be mistaken for this one.
-        self.setup.vault.close_share(&session.key);
         self.count_dkg("ready");
         self.count_keys();
         tracing::info!(%session.key, "key is usable");

@@ -62,6 +62,8 @@ impl CommitteeActor {
         let Some(seat) = self.seats.get(&request.key.committee) else { return Ok(()) };
         let index = seat.index;
         let SignRequest { session, attempt, key, .. } = request.clone();
+        let decided = self.sequence;
+        let committee = key.committee.clone();
         let message = match self.answer(from, index, request).await? {
             Answer::Shares(shares) => SignShares { session, attempt, key, index, shares }.into(),
             Answer::Refused(Refused { code, detail }) => {
@@ -71,6 +73,11 @@ impl CommitteeActor {
             }
         };
         self.setup.network.offer(from, message);
+        if self.sequence > decided {
+            // After the answer, which the coordinator waits for: should this member's data ever be
+            // put back to an older copy, the coordinator remembers this.
+            self.send_status(from, &committee);
+        }
         Ok(())
     }
 

@@ -257,7 +257,12 @@ impl CoordinatorActor {
         self.session_ticks(now).await?;
         self.retry_payments(now).await?;
         self.send_announcements(now);
-        Ok(())
+        self.save_statuses().await
+    }
+
+    /// Where its state is.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.setup.store
     }
 
     /// When the next [`CoordinatorInput::Tick`] is due, in milliseconds.

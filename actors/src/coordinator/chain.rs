@@ -1,6 +1,8 @@
 //! Blocks: the committee's coins, and what they mean for its payments.
 
-use bitcoin::{BlockHash, OutPoint};
+use std::collections::BTreeSet;
+
+use bitcoin::{BlockHash, OutPoint, Txid};
 use trestle_chain::{
     payment::{Effect, Event as PaymentEvent},
     wallet::{Changes, Spend},
@@ -58,6 +60,23 @@ impl CoordinatorActor {
         }
         for (id, effects) in owed {
             self.carry_out_all(id, effects).await?;
+        }
+        self.broadcast_again(committee).await
+    }
+
+    /// With new blocks, whatever is signed and in none of them is handed to the own node again: a
+    /// mempool forgets transactions, when it is full and when its node is started again.
+    async fn broadcast_again(&mut self, committee: &str) -> Result<(), Fault> {
+        let now = self.now();
+        for id in self.open_payments(committee) {
+            if let Some(retry) = self.retries.get_mut(&id) {
+                // A payment that waits may have what it waits for now.
+                *retry = now;
+                continue;
+            }
+            let owed = self.payments.get(&id).map(|row| row.payment.owed()).unwrap_or_default();
+            let broadcasts = owed.into_iter().filter(|e| matches!(e, Effect::Broadcast(_)));
+            self.carry_out_all(id, broadcasts.collect()).await?;
         }
         Ok(())
     }
@@ -156,27 +175,46 @@ impl CoordinatorActor {
         events
     }
 
-    /// Inputs of other payments that were to be change of a version that now cannot confirm.
-    fn orphaned(
-        &self,
-        confirmed: Hash32,
-        txid: &bitcoin::Txid,
-        height: u32,
-    ) -> Vec<(Hash32, PaymentEvent)> {
-        let Some(bound) = self.payments.get(&confirmed).and_then(|row| row.payment.bound()) else {
-            return Vec::new();
-        };
-        let lost =
-            |outpoint: &OutPoint| outpoint.txid != *txid && bound.version(&outpoint.txid).is_some();
+    /// What other payments wanted to spend of versions that now cannot confirm: change of theirs,
+    /// and change of whatever was built on that. A payment whose anchor is among it can as little
+    /// confirm as one whose anchor is spent.
+    fn orphaned(&self, confirmed: Hash32, txid: &Txid, height: u32) -> Vec<(Hash32, PaymentEvent)> {
+        let lost = self.lost(confirmed, txid);
         let mut events = Vec::new();
         for (id, row) in self.payments.iter().filter(|(_, row)| !row.payment.is_final()) {
-            let inputs = row.payment.bound().map(|bound| bound.inputs()).unwrap_or_default();
-            let lost = inputs.into_iter().filter(lost);
+            let Some(bound) = row.payment.bound().filter(|_| *id != confirmed) else { continue };
+            if lost.contains(&bound.anchor.txid) {
+                events.push((*id, PaymentEvent::AnchorSpentByOther { txid: *txid, height }));
+                continue;
+            }
+            let inputs = bound.inputs().into_iter().filter(|input| lost.contains(&input.txid));
             events.extend(
-                lost.map(|outpoint| (*id, PaymentEvent::InputSpentByOther { outpoint, height })),
+                inputs.map(|outpoint| (*id, PaymentEvent::InputSpentByOther { outpoint, height })),
             );
         }
         events
+    }
+
+    /// The versions that cannot confirm once `txid` has: the payment's other ones, and all that
+    /// spend of these, directly or not.
+    fn lost(&self, confirmed: Hash32, txid: &Txid) -> BTreeSet<Txid> {
+        let bound = self.payments.get(&confirmed).and_then(|row| row.payment.bound());
+        let versions = bound.into_iter().flat_map(|bound| bound.plans());
+        let mut lost: BTreeSet<Txid> =
+            versions.map(|plan| plan.txid()).filter(|other| other != txid).collect();
+        loop {
+            let before = lost.len();
+            let open = self.payments.values().filter(|row| !row.payment.is_final());
+            for plan in open.filter_map(|row| row.payment.bound()).flat_map(|b| b.plans()) {
+                let inputs = &plan.transaction().input;
+                if inputs.iter().any(|input| lost.contains(&input.previous_output.txid)) {
+                    lost.insert(plan.txid());
+                }
+            }
+            if lost.is_empty() || lost.len() == before {
+                return lost;
+            }
+        }
     }
 
     pub(super) async fn freeze(

@@ -82,13 +82,30 @@ impl CoordinatorActor {
         }
         let have = status.keys.clone();
         let committee = status.committee.clone();
-        let key = MemberKey { committee: committee.clone(), index };
-        let mut batch = Batch::new();
-        STATUSES.put(&mut batch, &key, &status);
         member.status = Some(status);
-        self.setup.store.commit(batch).await?;
+        member.unsaved = true;
         self.refill(&committee, index);
         self.fetch(index, &KeyFetch { committee, have }).await
+    }
+
+    /// Stores the statuses that are new: not while sessions wait for the disk, and many at once.
+    /// One that is lost with a crash is said again when the member next connects.
+    pub(super) async fn save_statuses(&mut self) -> Result<(), Fault> {
+        let unsaved = self.seats.values().flat_map(|seat| seat.members.values());
+        if !self.sessions.is_empty() || !unsaved.into_iter().any(|member| member.unsaved) {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for (committee, seat) in &mut self.seats {
+            for (index, member) in &mut seat.members {
+                if let Some(status) = member.status.as_ref().filter(|_| member.unsaved) {
+                    let key = MemberKey { committee: committee.clone(), index: *index };
+                    STATUSES.put(&mut batch, &key, status);
+                    member.unsaved = false;
+                }
+            }
+        }
+        Ok(self.setup.store.commit(batch).await?)
     }
 
     /// Sends what a member lacks.

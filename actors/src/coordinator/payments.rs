@@ -2,7 +2,7 @@
 
 use bitcoin::{Amount, FeeRate, Transaction, TxOut, Txid};
 use trestle_chain::{
-    payment::{Effect, Event as PaymentEvent, Notice, Payment, Reject, Terms},
+    payment::{Effect, Event as PaymentEvent, Notice, Payment, Reject, State, Terms},
     stored::Stored,
 };
 use trestle_keys::hash::tagged;
@@ -182,7 +182,16 @@ impl CoordinatorActor {
         seat.wallet
             .reserve(id, bound.inputs())
             .map_err(|_| Fault::Invariant("two payments have reserved the same coin"))?;
-        let change = bound.latest().plan.change();
+        // Once a version is in a block, the change of no other one will come.
+        let version = match row.payment.state() {
+            State::Confirmed { txid, .. } => bound.version(txid),
+            State::Waiting
+            | State::Signing { .. }
+            | State::Broadcast { .. }
+            | State::Settled { .. }
+            | State::Failed { .. } => Some(bound.latest()),
+        };
+        let change = version.and_then(|version| version.plan.change());
         let change = change.map(|(outpoint, output)| (outpoint, output.clone()));
         seat.wallet.promise(id, change);
         Ok(())

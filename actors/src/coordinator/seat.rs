@@ -64,6 +64,8 @@ pub(super) struct RunningDkg {
 pub(super) struct MemberInfo {
     pub(super) peer: Peer,
     pub(super) status: Option<MemberStatus>,
+    /// That status is not stored yet.
+    pub(super) unsaved: bool,
     /// Heard of in this boot.
     pub(super) online: bool,
     pub(super) blamed: u64,
@@ -129,6 +131,7 @@ impl MemberInfo {
         Self {
             peer,
             status,
+            unsaved: false,
             online: false,
             blamed: 0,
             left_out_until_ms: 0,

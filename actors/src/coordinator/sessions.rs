@@ -34,6 +34,8 @@ pub(super) struct Session {
     purpose: Purpose,
     sighashes: Arc<Vec<[u8; 32]>>,
     goal: Option<Goal>,
+    /// What members that refused said, for people.
+    details: BTreeMap<u16, String>,
     begun_ms: u64,
     pub(super) wake_ms: u64,
 }
@@ -97,6 +99,7 @@ impl CoordinatorActor {
                 purpose,
                 sighashes,
                 goal: Some(goal),
+                details: BTreeMap::new(),
                 begun_ms: now,
                 wake_ms: timing.deadline_ms,
             },
@@ -126,6 +129,11 @@ impl CoordinatorActor {
             return Ok(());
         }
         tracing::info!(member = index, reason = code.label(), detail, "a member refused to sign");
+        if let Some(running) = self.sessions.get_mut(&session) {
+            // It ends up on terminals, so no escape sequences.
+            let plain = detail.chars().filter(|c| !c.is_control()).collect();
+            running.details.insert(index, plain);
+        }
         if matches!(code, RefusalCode::Nonces | RefusalCode::Stale) {
             let seat = self.seats.get_mut(&key.committee);
             let member = seat.and_then(|seat| seat.members.get_mut(&index));
@@ -324,7 +332,7 @@ impl CoordinatorActor {
             }
             Outcome::Failed { silent, refused, blamed } => {
                 self.count_session(goal.label(), "failed");
-                Err(why_failed(&silent, &refused, &blamed))
+                Err(why_failed(&silent, &refused, &blamed, &session.details))
             }
         };
         let members: Vec<u16> =
@@ -398,13 +406,19 @@ fn to_blame(error: &batch::BatchError, signers: &[Signer]) -> Vec<u16> {
     }
 }
 
-fn why_failed(silent: &[u16], refused: &[(u16, RefusalCode)], blamed: &[u16]) -> String {
+fn why_failed(
+    silent: &[u16],
+    refused: &[(u16, RefusalCode)],
+    blamed: &[u16],
+    details: &BTreeMap<u16, String>,
+) -> String {
     let mut parts = Vec::new();
     if !silent.is_empty() {
         parts.push(format!("no answer from members {silent:?}"));
     }
     for (index, code) in refused {
-        parts.push(format!("member {index} refused ({})", code.label()));
+        let detail = details.get(index).map_or("", String::as_str);
+        parts.push(format!("member {index} refused ({}): {detail}", code.label()));
     }
     if !blamed.is_empty() {
         parts.push(format!("wrong shares from members {blamed:?}"));

@@ -7,6 +7,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use trestle_store::{Batch, Store, Table};
 use trestle_wire::Ack;
 
 use super::{Fault, Letter};
@@ -22,6 +23,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 /// every write must not look alive.
 const MOST_FAULTS: u32 = 20;
 
+/// One row, written to find out whether the store takes writes: a full disk still gives everything
+/// back that is on it.
+const PROBE: Table<[u8; 0], Vec<u8>> = Table::new("runtime.probe", 1);
+/// Its size: more than most commits, so that where it has room they have.
+const PROBE_BYTES: usize = 32 << 10;
+
 /// What the loop needs of an actor.
 pub trait Actor: Send + 'static {
     /// What it handles.
@@ -29,6 +36,8 @@ pub trait Actor: Send + 'static {
     /// What it has done for it.
     type Job: Send;
 
+    /// Where its state is.
+    fn store(&self) -> &dyn Store;
     /// Reads the stored state in place of what is in memory.
     fn load(&mut self) -> impl Future<Output = Result<Vec<Self::Job>, Fault>> + Send;
     /// Handles one input.
@@ -109,7 +118,16 @@ pub async fn run<A: Actor>(
     result
 }
 
-/// Reads the state, again and again while the store is away.
+/// Writes the probe's row, with other bytes than before: a store may skip a write that changes
+/// nothing.
+async fn probe(store: &dyn Store) -> Result<(), Fault> {
+    let before = PROBE.get(store, &[]).await?.and_then(|bytes| bytes.first().copied());
+    let mut batch = Batch::new();
+    PROBE.put(&mut batch, &[], &vec![before.unwrap_or_default().wrapping_add(1); PROBE_BYTES]);
+    Ok(store.commit(batch).await?)
+}
+
+/// Reads the state, again and again while the store is away or takes no writes.
 async fn load<A: Actor>(
     actor: &mut A,
     carry_out: &mut impl FnMut(A::Job),
@@ -117,7 +135,11 @@ async fn load<A: Actor>(
 ) -> Result<(), Fault> {
     let mut wait = Duration::from_millis(100);
     loop {
-        match actor.load().await {
+        let loaded = match probe(actor.store()).await {
+            Ok(()) => actor.load().await,
+            Err(fault) => Err(fault),
+        };
+        match loaded {
             Ok(jobs) => {
                 jobs.into_iter().for_each(carry_out);
                 status.send_replace(ActorStatus::Running);
@@ -147,6 +169,9 @@ impl Actor for CommitteeActor {
     type Input = CommitteeInput;
     type Job = std::convert::Infallible;
 
+    fn store(&self) -> &dyn Store {
+        Self::store(self)
+    }
     async fn load(&mut self) -> Result<Vec<Self::Job>, Fault> {
         Self::load(self).await.map(|()| Vec::new())
     }
@@ -165,6 +190,9 @@ impl Actor for CoordinatorActor {
     type Input = CoordinatorInput;
     type Job = Job;
 
+    fn store(&self) -> &dyn Store {
+        Self::store(self)
+    }
     async fn load(&mut self) -> Result<Vec<Job>, Fault> {
         Self::load(self).await
     }

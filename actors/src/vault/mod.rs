@@ -29,8 +29,9 @@ pub struct Vault {
     keys: Arc<KeyFile>,
     rng: VaultRng,
     unfinished: BTreeMap<DkgSession, Unfinished>,
-    /// Key shares with the key-path tweak applied, opened when they are first used.
-    shares: BTreeMap<KeyRef, KeyPackage>,
+    /// Key shares with the key-path tweak applied, opened when they are first used, and the attempt
+    /// that each is of.
+    shares: BTreeMap<KeyRef, (DkgSession, KeyPackage)>,
     pools: BTreeMap<(KeyRef, Peer), NoncePool>,
 }
 

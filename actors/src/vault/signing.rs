@@ -22,26 +22,25 @@ pub struct Prepared {
 }
 
 impl Vault {
-    /// Opens a stored key share, unless it is open already. `false`: the stored bytes are not what
-    /// this vault sealed for that session.
+    /// Opens a stored key share, unless it is open already. A share of another attempt at the same
+    /// key is replaced, with the nonces made for it. `false`: the stored bytes are not what this
+    /// vault sealed for that attempt.
     pub fn open_share(&mut self, key: &KeyRef, session: &DkgSession, sealed: &[u8]) -> bool {
-        if self.shares.contains_key(key) {
+        if self.shares.get(key).is_some_and(|(of, _)| of == session) {
             return true;
+        }
+        self.shares.remove(key);
+        for ((of, _), pool) in &mut self.pools {
+            if of == key {
+                pool.clear();
+            }
         }
         let opened = self.keys.data.open(&codec::encode(session), sealed);
         let Ok(bytes) = opened else { return false };
         let Ok(share) = KeyPackage::deserialize(&bytes) else { return false };
-        self.shares.insert(key.clone(), tweak_key_package(&share, Tweak::KeyPath));
+        let share = tweak_key_package(&share, Tweak::KeyPath);
+        self.shares.insert(key.clone(), (session.clone(), share));
         true
-    }
-
-    /// Closes an opened share: another attempt at the same key replaced it.
-    pub fn close_share(&mut self, key: &KeyRef) {
-        self.shares.remove(key);
-        // The pools stay, empty: a number is never given to a second nonce of one boot.
-        for (_, pool) in self.pools.iter_mut().filter(|((of, _), _)| of == key) {
-            pool.clear();
-        }
     }
 
     /// Makes nonces of an opened share for one coordinator. `None`: the share is not open.
@@ -51,7 +50,7 @@ impl Vault {
         coordinator: Peer,
         count: usize,
     ) -> Option<(u64, Vec<Commitment>)> {
-        let share = self.shares.get(key)?;
+        let (_, share) = self.shares.get(key)?;
         let pool = self.pools.entry((key.clone(), coordinator)).or_default();
         Some(pool.make(share.signing_share(), count.min(CAPACITY), &mut self.rng))
     }
@@ -82,7 +81,7 @@ impl Vault {
         first: u64,
         count: usize,
     ) -> Result<Prepared, PoolError> {
-        let share = self.shares.get(key).ok_or(PoolError::Gone(first))?.clone();
+        let (_, share) = self.shares.get(key).ok_or(PoolError::Gone(first))?.clone();
         let pool = self.pools.get_mut(&(key.clone(), coordinator));
         let nonces = pool.ok_or(PoolError::Gone(first))?.take(first, count)?;
         Ok(Prepared { share, nonces })

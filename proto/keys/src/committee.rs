@@ -1,7 +1,7 @@
 //! Committees and the shared parameters: what every node of a network must agree on.
 //!
-//! Always holds for a [`Committee`] that [`Committee::validate`] accepted: indexes are distinct and
-//! not 0, keys and peers are distinct, the threshold fits the members.
+//! Always holds for a [`Committee`] that [`Committee::problems`] finds nothing wrong with: indexes are
+//! distinct and not 0, keys and peers are distinct, the threshold fits the members.
 
 use std::collections::BTreeSet;
 

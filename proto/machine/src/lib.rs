@@ -17,10 +17,8 @@ pub trait Machine: Sized {
     /// # Errors
     /// [`Refusal::Rejected`] if a peer or the chain said something that does not apply;
     /// [`Refusal::Invariant`] if this node's own code contradicts itself.
-    fn apply(
-        &self,
-        event: &Self::Event,
-    ) -> Result<Step<Self, Self::Effect>, Refusal<Self::Reject>>;
+    fn apply(&self, event: &Self::Event)
+    -> Result<Step<Self, Self::Effect>, Refusal<Self::Reject>>;
 }
 
 /// What an event did.
