@@ -11,7 +11,11 @@ fn committee__should_make_a_key_and_pay_when_nothing_goes_wrong() {
 
     // When
     world.want_key();
-    assert!(world.run_until(60_000, |world| world.client.key.is_some()), "{:?}", world.client.denied);
+    assert!(
+        world.run_until(60_000, |world| world.client.key.is_some()),
+        "{:?}",
+        world.client.denied
+    );
     world.fund(1_000_000);
     world.fund(2_000_000);
     world.run(30_000);

@@ -2,7 +2,12 @@
 //!
 //! `SEED=n` runs one seed, `SEEDS=n` that many, `TRESTLE_LONG=1` a thousand.
 
+#[path = "../byzantine/mod.rs"]
+mod byzantine;
+mod crashes;
 mod first;
+mod lying;
+mod planted;
 mod scenario;
 mod seeds;
 mod world;

@@ -110,6 +110,14 @@ impl Chain {
         }
     }
 
+    /// Empties the pool of the committee's transactions, as a node does that is started again, and
+    /// says how many there were. Those of others are sent again by others.
+    pub(crate) fn forget(&mut self) -> u64 {
+        let before = self.pool.len();
+        self.pool.retain(|_, transaction| transaction.input.iter().any(is_faucet));
+        (before - self.pool.len()) as u64
+    }
+
     fn admit(&mut self, transaction: Transaction) {
         let txid = transaction.compute_txid();
         for (vout, output) in (0..).zip(&transaction.output) {
@@ -155,9 +163,9 @@ impl Chain {
                     && !chosen.iter().any(|one| one.compute_txid() == txid)
                     && transaction.input.iter().all(|input| {
                         is_faucet(input)
-                            || available.get(&input.previous_output).is_some_and(|coin| {
-                                !coin.coinbase || next - coin.height >= MATURE
-                            })
+                            || available
+                                .get(&input.previous_output)
+                                .is_some_and(|coin| !coin.coinbase || next - coin.height >= MATURE)
                     })
             };
             let candidates: Vec<&Transaction> = self.pool.values().filter(fits).collect();
@@ -237,6 +245,17 @@ impl Chain {
         CoinView { tip, coins: outpoints.iter().map(coin).collect() }
     }
 
+    /// The confirmed coins of a script that can be spent, largest first.
+    pub(crate) fn coins_of(&self, script: &ScriptBuf) -> Vec<(OutPoint, TxOut)> {
+        let of = |(_, coin): &(&OutPoint, &Unspent)| {
+            coin.output.script_pubkey == *script && !coin.coinbase
+        };
+        let coins = self.unspent.iter().filter(of);
+        let mut coins: Vec<_> = coins.map(|(at, coin)| (*at, coin.output.clone())).collect();
+        coins.sort_by_key(|(_, output)| std::cmp::Reverse(output.value));
+        coins
+    }
+
     /// The steps of a follower that stands at `at` and needs blocks from `start` on, a few at a
     /// time, and where it stands after them.
     pub(crate) fn steps(
@@ -247,7 +266,8 @@ impl Chain {
     ) -> (Vec<Step>, Option<Tip>) {
         let mut steps = Vec::new();
         while steps.len() < most {
-            if let Some(tip) = at.filter(|tip| self.active.get(tip.height as usize) != Some(&tip.hash))
+            if let Some(tip) =
+                at.filter(|tip| self.active.get(tip.height as usize) != Some(&tip.hash))
             {
                 steps.push(Step::Disconnect { height: tip.height, hash: tip.hash });
                 let parent = self.known[&tip.hash].block.header.prev_blockhash;

@@ -80,6 +80,21 @@ impl World {
         self.ask_again();
     }
 
+    /// Runs until there is a key, and until everyone knows it.
+    pub(crate) fn must_make_key(&mut self) {
+        self.want_key();
+        let made = self.run_until(120_000, |world| world.client.key.is_some());
+        assert!(made, "no key: {:?}", self.client.denied);
+        self.run(2_000);
+    }
+
+    /// Gives the committee confirmed coins of these amounts.
+    pub(crate) fn must_fund(&mut self, coins: &[u64]) {
+        coins.iter().for_each(|sats| self.fund(*sats));
+        self.mine();
+        self.run(2_000);
+    }
+
     /// Pays the committee, from outside.
     pub(crate) fn fund(&mut self, sats: u64) {
         let key = self.client.key.as_ref().expect("the committee has a key");
@@ -146,10 +161,23 @@ impl World {
 
     /// Where each payment is; `None` for one that is not accepted.
     pub(crate) fn phases(&mut self) -> Vec<Option<PaymentPhase>> {
-        let ids: Vec<Option<Hash32>> = self.client.payments.iter().map(|wanted| wanted.id).collect();
+        let ids: Vec<Option<Hash32>> =
+            self.client.payments.iter().map(|wanted| wanted.id).collect();
         let phase = |id| self.ask(|reply| Request::Payment(id, reply)).map(|view| view.phase);
         let mut phase = phase;
         ids.into_iter().map(|id| id.and_then(&mut phase)).collect()
+    }
+
+    /// Asks anew, as another payment to the same recipient, for each that has failed for good.
+    pub(crate) fn pay_failed_again(&mut self) {
+        let phases = self.phases();
+        for (wanted, phase) in self.client.payments.iter_mut().zip(phases) {
+            if phase == Some(PaymentPhase::Failed) {
+                wanted.request.idempotency_key.push_str(" again");
+                wanted.id = None;
+            }
+        }
+        self.ask_again();
     }
 
     /// Whether the best chain pays every payment.
@@ -160,5 +188,18 @@ impl World {
                 transaction.output.iter().any(|output| output.script_pubkey == wanted.script)
             })
         })
+    }
+}
+
+impl Wanted {
+    /// A payment that a played coordinator makes: known here only by what it pays.
+    pub(crate) fn played(name: &str, script: ScriptBuf) -> Self {
+        let request = PayRequest {
+            committee: NAME.into(),
+            idempotency_key: name.into(),
+            recipients: Vec::new(),
+            fee_rate: None,
+        };
+        Self { request, script, asked: None, id: None }
     }
 }

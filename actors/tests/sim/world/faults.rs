@@ -29,6 +29,8 @@ pub(crate) struct Faults {
     pub(crate) block: u32,
     /// The best chain loses blocks, each second.
     pub(crate) reorg: u32,
+    /// Mempools forget what is in no block, each second.
+    pub(crate) forget: u32,
     /// A transaction gets into a block that has room for it.
     pub(crate) include: u32,
 }
@@ -50,10 +52,40 @@ impl Faults {
             bitcoind: up_to(150),
             crash: up_to(40),
             partition: up_to(40),
-            block: 100,
+            block: 150,
             reorg: up_to(30),
-            include: 300 + up_to(700),
+            forget: up_to(30),
+            // Low enough that many a version lags and is bumped.
+            include: 20 + up_to(400),
         }
+    }
+}
+
+/// What did go wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    pub(crate) crashes: u64,
+    pub(crate) commits: u64,
+    pub(crate) cuts: u64,
+    pub(crate) reorgs: u64,
+    pub(crate) forgotten: u64,
+    pub(crate) versions: u64,
+    pub(crate) blamed: u64,
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+        self.crashes += other.crashes;
+        self.commits += other.commits;
+        self.cuts += other.cuts;
+        self.reorgs += other.reorgs;
+        self.forgotten += other.forgotten;
+        self.versions += other.versions;
+        self.blamed += other.blamed;
     }
 }
 
@@ -125,10 +157,9 @@ impl Lie {
                 }
                 vec![offer.into()]
             }
-            (
-                Self::WrongShares | Self::Equivocate | Self::Refuse | Self::Garbage,
-                message,
-            ) => vec![message],
+            (Self::WrongShares | Self::Equivocate | Self::Refuse | Self::Garbage, message) => {
+                vec![message]
+            }
         }
     }
 }

@@ -105,6 +105,9 @@ impl World {
                 }
             }
         }
+        if dice::chance(&mut self.rng, faults.forget) {
+            self.tally.forgotten += self.ground.bitcoind.chain().forget();
+        }
         if dice::chance(&mut self.rng, faults.reorg) {
             let depth = dice::between(&mut self.rng, 1, 5);
             self.reorg(u32::try_from(depth).unwrap_or(1));
@@ -123,6 +126,7 @@ impl World {
 
     /// Replaces the last blocks.
     pub(crate) fn reorg(&mut self, depth: u32) {
+        self.tally.reorgs += 1;
         let include = self.faults.include;
         self.ground.bitcoind.chain().reorg(&mut self.rng, depth, include);
         self.new_tip();

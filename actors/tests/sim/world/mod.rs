@@ -12,6 +12,7 @@ pub(crate) mod faults;
 mod jobs;
 mod network;
 pub(crate) mod node;
+pub(crate) mod played;
 pub(crate) mod ports;
 pub(crate) mod store;
 
@@ -37,7 +38,7 @@ use trestle_wire::{Ack, Message, Network, Peer};
 use chain::Chain;
 use checker::{Checker, Violation};
 use client::Client;
-use faults::{Faults, Lie};
+use faults::{Faults, Lie, Tally};
 use node::{Ground, Node, Role};
 use ports::{Bitcoind, SimClock};
 use store::{Moment, Trouble};
@@ -46,6 +47,7 @@ use store::{Moment, Trouble};
 pub(crate) const NAME: &str = "vault";
 
 /// Something that happens at a time.
+#[expect(clippy::large_enum_variant, reason = "most events are messages and results")]
 pub(crate) enum Event {
     /// A message arrives.
     Arrive { to: usize, from: Peer, bytes: Vec<u8>, ack: Option<DeliveryKey> },
@@ -80,6 +82,7 @@ pub(crate) struct World {
     /// Members that lie, and how.
     pub(crate) lies: BTreeMap<usize, Lie>,
     pub(crate) tamper: Option<Tamper>,
+    pub(crate) tally: Tally,
     /// What came for nodes that a test plays: receiver, sender, message.
     pub(crate) inbox: Vec<(usize, Peer, Message)>,
     queue: BTreeMap<(u64, u64), Event>,
@@ -123,6 +126,7 @@ impl World {
             client: Client::default(),
             lies: BTreeMap::new(),
             tamper: None,
+            tally: Tally::default(),
             inbox: Vec::new(),
             queue: BTreeMap::new(),
             next: 0,
@@ -240,6 +244,7 @@ impl World {
 
     /// Kills a node; it is started again after a while.
     pub(crate) fn kill(&mut self, node: usize, for_ms: u64) {
+        self.tally.crashes += 1;
         self.nodes[node].die();
         self.at(self.now + for_ms, Event::Start { node });
     }
@@ -251,6 +256,7 @@ impl World {
 
     /// Cuts a member off from the coordinator.
     pub(crate) fn cut_off(&mut self, member: usize) {
+        self.tally.cuts += 1;
         self.cut.insert(member);
     }
 
@@ -311,6 +317,7 @@ impl World {
         if dice::chance(&mut self.rng, self.faults.commit) {
             let kinds = [Trouble::Unavailable, Trouble::UnknownLost, Trouble::UnknownKept];
             let kind = dice::pick(&mut self.rng, &kinds).copied();
+            self.tally.commits += 1;
             self.nodes[node].store.control().trouble = kind;
         }
     }
@@ -332,9 +339,11 @@ impl World {
     pub(crate) fn member(&mut self, node: usize, input: CommitteeInput) -> Option<Ack> {
         self.trouble(node);
         let asked = match &input {
-            CommitteeInput::Received(Inbound { message: Message::SignRequest(request), from, .. }) => {
-                Some((*from, request.clone()))
-            }
+            CommitteeInput::Received(Inbound {
+                message: Message::SignRequest(request),
+                from,
+                ..
+            }) => Some((*from, request.clone())),
             CommitteeInput::Received(_)
             | CommitteeInput::Connected(_)
             | CommitteeInput::Tip(_)

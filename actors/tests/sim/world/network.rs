@@ -76,11 +76,13 @@ impl World {
         ack: Option<DeliveryKey>,
     ) {
         if self.is_cut(from, to) || dice::chance(&mut self.rng, self.faults.loss) {
+            self.tally.lost += 1;
             return;
         }
         let bytes = self.envelope(from, message);
         let peer = self.nodes[from].peer;
         let copies = 1 + u32::from(dice::chance(&mut self.rng, self.faults.duplicate));
+        self.tally.doubled += u64::from(copies - 1);
         for _ in 0..copies {
             let delay = 1 + dice::below(&mut self.rng, self.faults.delay_ms);
             let (bytes, ack) = (bytes.clone(), ack.clone());

@@ -46,12 +46,7 @@ impl SendMessage for OutTray {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((to, message));
     }
 
-    fn deliver(
-        &self,
-        _: Peer,
-        _: MessageId,
-        _: Message,
-    ) -> BoxFuture<'_, Result<Ack, Delivery>> {
+    fn deliver(&self, _: Peer, _: MessageId, _: Message) -> BoxFuture<'_, Result<Ack, Delivery>> {
         // Durable messages leave as jobs, which the scheduler carries out itself.
         ready(Err(Delivery::Unreachable)).boxed()
     }
