@@ -135,7 +135,13 @@ pub(super) fn node(
             config.set(key, &value);
         }
     }
-    for setting in &spec.settings {
+    with_settings(&config.finish(), &spec.settings)
+}
+
+/// The text of a config with keys set, each as `section.key = VALUE`.
+pub(super) fn with_settings(text: &str, settings: &[String]) -> Result<String> {
+    let mut config = Template::new(text);
+    for setting in settings {
         let Some((key, value)) = setting.split_once('=') else {
             bail!("expected a setting as `section.key = VALUE`, got {setting:?}");
         };

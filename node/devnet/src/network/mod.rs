@@ -46,6 +46,12 @@ pub struct DevnetOptions {
     pub member_settings: Vec<String>,
     /// Settings for the coordinator.
     pub coordinator_settings: Vec<String>,
+    /// Relays besides the bootnode. With any, the bootnode serves as none.
+    pub relays: u16,
+    /// So many members, the first ones, have no listen address and are reached through relays.
+    pub hidden_members: u16,
+    /// Whether the coordinator is such a node as well.
+    pub hidden_coordinator: bool,
 }
 
 impl Default for DevnetOptions {
@@ -57,6 +63,9 @@ impl Default for DevnetOptions {
             dir: None,
             member_settings: vec!["committee.min_confirmations = 1".into()],
             coordinator_settings: vec!["coordinator.confirmations = 1".into()],
+            relays: 0,
+            hidden_members: 0,
+            hidden_coordinator: false,
         }
     }
 }
@@ -69,6 +78,8 @@ pub struct Devnet {
     pub coordinator: Node,
     /// The members, by index from 1: the first has index 1.
     pub committee: Vec<Node>,
+    /// Those through which hidden nodes are reached; the bootnode where there are none.
+    pub relays: Vec<Node>,
     /// What all others find each other through.
     pub bootnode: Node,
     /// The chain they all look at.
@@ -93,19 +104,30 @@ impl Devnet {
         // Also ends the initial download, in which no node would be ready.
         bitcoind.mine(101).await?;
         let ground = Ground::new(options.dir.as_deref(), &bitcoind)?;
-        let bootnode = ground.node(NodeSpec::new("bootnode", "bootnode"), &[]).await?;
+        let serves = format!("p2p.serve_relay = {}", options.relays == 0);
+        let spec = NodeSpec::new("bootnode", "bootnode").settings(&[serves]);
+        let bootnode = ground.node(spec, &[]).await?;
         let bootnodes = vec![bootnode.multiaddr()];
+        let mut relays = Vec::new();
+        for number in 1..=options.relays {
+            let spec = NodeSpec::new(format!("relay-{number}"), "bootnode").serves_relay();
+            relays.push(ground.node(spec, &bootnodes).await?);
+        }
+        let through: Vec<_> = relays.iter().map(Node::multiaddr).collect();
+        let hide =
+            |spec: NodeSpec, hidden| if hidden { spec.behind(through.clone()) } else { spec };
         let mut committee = Vec::new();
         for index in 1..=members {
             let spec = NodeSpec::new(format!("committee-{index}"), "committee")
                 .settings(&options.member_settings);
+            let spec = hide(spec, index <= options.hidden_members);
             committee.push(ground.node(spec, &bootnodes).await?);
         }
         let spec =
             NodeSpec::new("coordinator", "coordinator").settings(&options.coordinator_settings);
-        let coordinator = ground.node(spec, &bootnodes).await?;
+        let coordinator = ground.node(hide(spec, options.hidden_coordinator), &bootnodes).await?;
         config::write_params(&ground.params(), threshold, &committee, &[&coordinator])?;
-        Ok(Self { coordinator, committee, bootnode, bitcoind, ground, bootnodes })
+        Ok(Self { coordinator, committee, relays, bootnode, bitcoind, ground, bootnodes })
     }
 
     /// Prepares a network, starts all of it and waits until every node is ready.
@@ -151,16 +173,34 @@ impl Devnet {
         self.ground.node(spec, &self.bootnodes).await
     }
 
-    /// The bootnode, the members and the coordinator.
+    /// The bootnode, the relays, the members and the coordinator.
     pub fn nodes(&self) -> impl Iterator<Item = &Node> {
-        std::iter::once(&self.bootnode).chain(&self.committee).chain([&self.coordinator])
+        std::iter::once(&self.bootnode)
+            .chain(&self.relays)
+            .chain(&self.committee)
+            .chain([&self.coordinator])
     }
 
     /// As [`nodes`](Self::nodes).
     pub fn nodes_mut(&mut self) -> impl Iterator<Item = &mut Node> {
         std::iter::once(&mut self.bootnode)
+            .chain(&mut self.relays)
             .chain(&mut self.committee)
             .chain([&mut self.coordinator])
+    }
+
+    /// Writes shared parameters of another network to `file`: one committee of that name, with
+    /// these members by index from 1.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_params(
+        file: &Path,
+        threshold: u16,
+        members: &[Node],
+        coordinators: &[&Node],
+    ) -> Result<()> {
+        config::write_params(file, threshold, members, coordinators)
     }
 
     /// Where its files are.

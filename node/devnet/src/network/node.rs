@@ -9,7 +9,7 @@ use eyre::{Context as _, Result, bail, ensure, eyre};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::{metrics::Metrics, program};
+use super::{config, metrics::Metrics, program};
 use crate::{Port, Process, wait};
 
 /// Longest wait for a node to be ready or to end: a loaded machine may need many seconds.
@@ -185,6 +185,27 @@ impl Node {
     pub async fn get(&self, path: &str) -> Result<Value> {
         let request = self.http.get(format!("{}{path}", self.api_url()));
         read(path, request.send().await?).await
+    }
+
+    /// What `/readyz` says, ready or not.
+    ///
+    /// # Errors
+    /// When it does not answer with JSON.
+    pub async fn readiness(&self) -> Result<Value> {
+        let answer = self.http.get(format!("{}/readyz", self.api_url())).send().await?;
+        answer.json().await.wrap_err("/readyz: expected JSON")
+    }
+
+    /// Sets keys of its config file, each as `section.key = VALUE` in TOML, for its next start.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn configure(&self, settings: &[String]) -> Result<()> {
+        let file = self.config();
+        let text = fs::read_to_string(&file)
+            .wrap_err_with(|| format!("cannot read {}", file.display()))?;
+        let text = config::with_settings(&text, settings)?;
+        fs::write(&file, text).wrap_err_with(|| format!("cannot write {}", file.display()))
     }
 
     /// A request with the token to a path of the admin listener.
