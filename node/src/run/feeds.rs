@@ -110,8 +110,8 @@ pub(super) fn health(
 fn judge(status: &ActorStatus, rolled_back: bool) -> Health {
     match status {
         ActorStatus::Running if rolled_back => Health::NotReady(
-            "its data is older than what it has signed, so it refuses to sign: restore the latest \
-             data, or give this member a new identity"
+            "its data is older than what it has signed, so it refuses to sign: it was restored \
+             from a copy; see \"Backups\" in docs/operating.md"
                 .into(),
         ),
         ActorStatus::Running => Health::Ready,
