@@ -2,6 +2,9 @@
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
 mod follow;
+#[path = "../../../../proto/keys/tests/keys/frost.rs"]
+mod frost;
+mod key_convention;
 mod outages;
 mod reads;
 mod transactions;

@@ -2,7 +2,7 @@
 
 use trestle_keys::identity::{CommitteeKey, Identity, PeerKey, verify};
 
-use crate::fixture::seeded;
+use crate::frost::seeded;
 
 #[test]
 fn committee_key__should_verify_its_own_signature_and_no_other() {

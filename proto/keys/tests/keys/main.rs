@@ -2,6 +2,7 @@
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
 mod fixture;
+mod frost;
 mod identity;
 mod sealed;
 mod share_box;

@@ -4,7 +4,7 @@ use trestle_keys::sealed::{
     Cost, CostPolicy, DataKey, KeyFile, KeyFileError, MAX_SEALED, OpenError, RowError, open, seal,
 };
 
-use crate::fixture::seeded;
+use crate::frost::seeded;
 
 const PASSPHRASE: &[u8] = b"correct horse battery staple";
 const SECRET: &[u8] = b"sixteen secret b";

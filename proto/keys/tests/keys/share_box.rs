@@ -7,7 +7,10 @@ use trestle_keys::{
 };
 use trestle_wire::committee::dkg::SealedShare;
 
-use crate::fixture::{Trio, seeded, trio};
+use crate::{
+    fixture::{Trio, trio},
+    frost::seeded,
+};
 
 const SHARE: &[u8] = b"a share of the key, thirty-two b";
 

@@ -14,7 +14,10 @@ use trestle_wire::{
     },
 };
 
-use crate::fixture::{INDEXES, Trio, trio};
+use crate::{
+    fixture::{Trio, trio},
+    frost::INDEXES,
+};
 
 fn public() -> PublicKeys {
     let shares = INDEXES.map(|index| VerifyingShare { index, point: [2; 33] });

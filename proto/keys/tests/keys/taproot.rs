@@ -8,7 +8,7 @@ use trestle_keys::taproot::{
 };
 use trestle_wire::committee::{dkg::PublicKeys, sign::Commitment};
 
-use crate::fixture::{Frost, INDEXES, must_generate, must_generate_with_parity, sign};
+use crate::frost::{Frost, INDEXES, must_generate, must_generate_with_parity, sign};
 
 pub(crate) const TWEAKS: [Tweak; 3] = [Tweak::None, Tweak::KeyPath, Tweak::Root([0x11; 32])];
 const MESSAGE: [u8; 32] = [0x42; 32];

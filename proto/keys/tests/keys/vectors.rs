@@ -5,7 +5,7 @@ use trestle_keys::taproot::{Tweak, address, internal_key, output_key, script_pub
 use trestle_wire::Network;
 
 use crate::{
-    fixture::{must_generate_with_parity, sign},
+    frost::{must_generate_with_parity, sign},
     taproot::{TWEAKS, verifies},
 };
 
