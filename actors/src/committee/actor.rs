@@ -177,6 +177,7 @@ impl CommitteeActor {
             Message::DkgRound2Set(set) => self.dkg_shares(from, set).await?,
             Message::DkgAbort(abort) => self.dkg_abort(from, abort).await?,
             Message::KeyReady(ready) => return self.key_ready(from, ready).await,
+            Message::KeyFetch(fetch) => self.send_keys(from, &fetch),
             Message::NonceRequest(request) => self.make_nonces(from, &request),
             Message::SignRequest(request) => self.sign(from, request).await?,
             Message::MemberStatus(status) => self.hear_own_status(&status),
@@ -186,7 +187,6 @@ impl CommitteeActor {
             | Message::DkgEcho(_)
             | Message::DkgRound2(_)
             | Message::DkgCertificate(_)
-            | Message::KeyFetch(_)
             | Message::NonceOffer(_)
             | Message::SignShares(_)
             | Message::SignRefused(_) => return Ok(Ack::Refused(Refusal::NoSuchRole)),
@@ -247,6 +247,7 @@ impl CommitteeActor {
                 "this node's data is older than what it has signed: it was restored from a copy \
                  and refuses to sign; give it back its latest data, or a new identity"
             );
+            self.end_all();
         }
     }
 
@@ -268,6 +269,11 @@ impl CommitteeActor {
     /// Where its state is.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.setup.store
+    }
+
+    /// Counts how often it was started again from the store.
+    pub(crate) fn restarts(&self) -> &prometheus_client::metrics::counter::Counter {
+        &self.setup.metrics.restarts
     }
 
     /// When the next [`CommitteeInput::Tick`] is due, in milliseconds.
@@ -320,13 +326,13 @@ fn committee_of(message: &Message) -> Option<&str> {
         Message::NonceRequest(m) => &m.key,
         Message::SignRequest(m) => &m.key,
         Message::MemberStatus(m) => return Some(&m.committee),
+        Message::KeyFetch(m) => return Some(&m.committee),
         Message::Hello(_)
         | Message::Presence(_)
         | Message::DkgRound1(_)
         | Message::DkgEcho(_)
         | Message::DkgRound2(_)
         | Message::DkgCertificate(_)
-        | Message::KeyFetch(_)
         | Message::NonceOffer(_)
         | Message::SignShares(_)
         | Message::SignRefused(_) => return None,

@@ -53,6 +53,11 @@ impl CommitteeActor {
     }
 
     fn may_not_begin(&self, session: &DkgSession) -> Option<&'static str> {
+        // It may have taken part in that very attempt before; and every decision stored now would
+        // hide a little more of what it has forgotten.
+        if self.rollback {
+            return Some("this member's data is older than what it has signed");
+        }
         if session.parameters != self.parameters {
             return Some("it is for other shared parameters");
         }
@@ -239,7 +244,16 @@ impl CommitteeActor {
         let (committee, index) = (seat.committee.clone(), seat.index);
         match self.setup.vault.finish(&committee, index, session, shares) {
             Ok((public, sealed)) => {
-                let row = KeyRow { public: public.clone(), transcript, sealed, ready: None };
+                let (sequence, birth) = (self.sequence + 1, self.tip);
+                let public_part = public.clone();
+                let row = KeyRow {
+                    public: public_part,
+                    transcript,
+                    sealed,
+                    sequence,
+                    birth,
+                    ready: None,
+                };
                 let mut batch = Batch::new();
                 KEYS.insert(&mut batch, &AttemptKey(session.clone()), &row);
                 self.commit(batch).await?;
@@ -272,6 +286,16 @@ impl CommitteeActor {
             seat.ended.push(session.clone());
             self.setup.vault.forget(session);
             self.count_dkg("ended");
+        }
+    }
+
+    /// Drops whatever is under way, as a member does that must decide nothing more.
+    pub(super) fn end_all(&mut self) {
+        let running = self.seats.values().filter_map(|seat| seat.dkg.as_ref());
+        let running: Vec<DkgSession> =
+            running.map(|running| running.machine.session.clone()).collect();
+        for session in running {
+            self.end(&session);
         }
     }
 

@@ -9,7 +9,10 @@ use trestle_keys::{
 use trestle_store::Batch;
 use trestle_wire::{
     Ack, KeyRef, Peer, Refusal,
-    committee::{dkg::DkgSession, key::KeyReady},
+    committee::{
+        dkg::DkgSession,
+        key::{FETCHED_KEYS, KeyFetch, KeyReady},
+    },
 };
 
 use super::{
@@ -18,11 +21,18 @@ use super::{
 };
 use crate::runtime::Fault;
 
+/// What answering a fetch takes from a coordinator's budget: [`FETCHED_KEYS`] messages of up to
+/// 14 KiB cost about as much as so many nonces.
+const FETCH_COST: usize = 500;
+
 impl CommitteeActor {
     /// Everyone's certificates and the proof came: the key is usable if they hold and are about
     /// the share that this member stored.
     pub(super) async fn key_ready(&mut self, from: Peer, ready: KeyReady) -> Result<Ack, Fault> {
         let session = ready.session.clone();
+        if self.rollback {
+            return Ok(Ack::Refused(Refusal::NotAllowed));
+        }
         let Some(row) = self.keys.get(&session) else {
             tracing::warn!(%session.key, "a key is announced of which this member has no share");
             return Ok(Ack::Refused(Refusal::NotAllowed));
@@ -63,6 +73,27 @@ impl CommitteeActor {
         Ok(Ack::Accepted)
     }
 
+    /// Sends a coordinator the keys that it does not know, the latest first. A coordinator that
+    /// wants more asks again.
+    pub(super) fn send_keys(&mut self, to: Peer, fetch: &KeyFetch) {
+        if !self.within_budget(to, FETCH_COST) {
+            return;
+        }
+        let wanted = self.keys.values().filter_map(|row| Some((row.ready.as_ref()?, row.birth)));
+        let mut wanted: Vec<_> = wanted
+            .filter(|(ready, _)| {
+                let key = &ready.session.key;
+                key.committee == fetch.committee && !fetch.have.contains(key)
+            })
+            .collect();
+        wanted.sort_unstable_by(|(a, _), (b, _)| b.session.key.cmp(&a.session.key));
+        for (ready, own) in wanted.into_iter().take(FETCHED_KEYS) {
+            // What the coordinator then believed is a better hint than none.
+            let birth = if own == 0 { ready.birth } else { own };
+            self.setup.network.offer(to, KeyReady { birth, ..ready.clone() }.into());
+        }
+    }
+
     /// The attempt whose key is usable under that name.
     pub(super) fn usable(&self, key: &KeyRef) -> Option<(&DkgSession, &KeyRow)> {
         self.keys.iter().find(|(session, row)| session.key == *key && row.ready.is_some())
@@ -74,7 +105,7 @@ impl CommitteeActor {
             return None;
         }
         let attempts = self.keys.iter().filter(|(session, _)| session.key == *key);
-        attempts.max_by_key(|(session, _)| session.attempt)
+        attempts.max_by_key(|(_, row)| row.sequence)
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Metrics {
     pub keys: Gauge,
     /// 1 while this member refuses to sign because peers remember more than it does.
     pub rollback: Gauge,
+    /// Times that the actor was started again from the store after a fault.
+    pub restarts: Counter,
 }
 
 /// A refusal's reason.
@@ -65,5 +67,6 @@ impl Metrics {
             "1: refuses to sign, peers remember more",
             self.rollback.clone(),
         );
+        registry.register("restarts", "Starts from the store after a fault", self.restarts.clone());
     }
 }

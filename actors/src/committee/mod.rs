@@ -12,7 +12,7 @@ mod budget;
 mod dkg;
 mod ingress;
 mod keys;
-mod metrics;
+pub mod metrics;
 mod purpose;
 mod rows;
 mod sign;

@@ -29,6 +29,11 @@ pub struct KeyRow {
     pub transcript: Hash32,
     /// The key share, sealed by the vault.
     pub sealed: Vec<u8>,
+    /// Number of the decision that stored it: a share that is stored later proves its key, whatever
+    /// the numbers of the attempts, which a coordinator may have forgotten.
+    pub sequence: u64,
+    /// Height of this member's best block at that time, 0 if it did not know it.
+    pub birth: u32,
     /// Everyone's certificates and the proof; without them the key is not used.
     pub ready: Option<KeyReady>,
 }

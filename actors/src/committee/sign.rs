@@ -285,7 +285,7 @@ impl CommitteeActor {
         Ok(())
     }
 
-    fn within_budget(&mut self, from: Peer, count: usize) -> bool {
+    pub(super) fn within_budget(&mut self, from: Peer, count: usize) -> bool {
         let now = self.setup.clock.now_ms();
         self.budgets.entry(from).or_insert_with(|| Budget::new(now)).take(count, now)
     }

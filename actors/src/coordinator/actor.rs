@@ -17,7 +17,7 @@ use super::{
     ingress::{Denied, Request},
     rows::{
         ANNOUNCEMENTS, ATTEMPTS, COINS, FROZEN, KEYS, KeyRow, MemberKey, PAYMENTS, PaymentRow,
-        STATUSES,
+        STATUSES, TOTALS,
     },
     seat::{Following, MemberInfo, Seat, script_of},
     sessions::Session,
@@ -60,8 +60,9 @@ pub struct CoordinatorActor {
     pub(super) announcements: BTreeMap<DeliveryKey, Owed>,
     /// When a payment that is stuck is looked at again.
     pub(super) retries: BTreeMap<Hash32, u64>,
-    /// Milliseconds from request to first signed version, for this boot's payments.
-    pub(super) sign_ms: BTreeMap<Hash32, u64>,
+    /// How often such a payment was tried since it last got on.
+    pub(super) stalls: BTreeMap<Hash32, u32>,
+    /// When this boot's open payments were asked for.
     pub(super) accepted_ms: BTreeMap<Hash32, u64>,
     /// The height of our bitcoind's best block, once heard.
     pub(super) tip: u32,
@@ -91,7 +92,7 @@ impl CoordinatorActor {
             payments: BTreeMap::new(),
             announcements: BTreeMap::new(),
             retries: BTreeMap::new(),
-            sign_ms: BTreeMap::new(),
+            stalls: BTreeMap::new(),
             accepted_ms: BTreeMap::new(),
             tip: 0,
             next_number: 0,
@@ -111,6 +112,7 @@ impl CoordinatorActor {
         self.payments.clear();
         self.announcements.clear();
         self.retries.clear();
+        self.stalls.clear();
         self.jobs.clear();
         let params = Arc::clone(&self.setup.params);
         for committee in &params.committees {
@@ -164,10 +166,22 @@ impl CoordinatorActor {
             }
         }
         let took_ms = BTreeMap::new();
-        Ok(Seat { committee, members, keys, wallet, feed, dkg: None, last_attempt, took_ms })
+        let totals = TOTALS.get(store, &name).await?.unwrap_or_default();
+        Ok(Seat {
+            committee,
+            members,
+            keys,
+            wallet,
+            feed,
+            dkg: None,
+            last_attempt,
+            totals,
+            took_ms,
+        })
     }
 
     async fn load_payments(&mut self) -> Result<(), Fault> {
+        self.next_number = self.next_number.max(self.after_finals().await?);
         for (id, row) in PAYMENTS.all(&*self.setup.store).await? {
             let id = Hash32(id);
             self.next_number = self.next_number.max(row.number + 1);
@@ -228,12 +242,12 @@ impl CoordinatorActor {
             }
             Request::Pay(request, reply) => self.pay(request, reply).await?,
             Request::Payment(id, reply) => {
-                let view = self.payment_view(&id);
+                let view = self.find_payment(&id).await?.map(|row| self.payment_view(&id, &row));
                 let unknown = || Denied::NotFound(format!("payment {id}"));
                 let _ = reply.send(view.ok_or_else(unknown));
             }
             Request::Payments(committee, limit, reply) => {
-                let _ = reply.send(self.payment_views(&committee, limit));
+                let _ = reply.send(self.payment_views(&committee, limit).await?);
             }
             Request::Freeze(committee, coin, frozen, reply) => {
                 let answer = self.freeze(&committee, coin, frozen).await?;
@@ -257,6 +271,7 @@ impl CoordinatorActor {
         self.session_ticks(now).await?;
         self.retry_payments(now).await?;
         self.send_announcements(now);
+        self.fetch_keys(now);
         self.save_statuses().await
     }
 
@@ -265,12 +280,18 @@ impl CoordinatorActor {
         &*self.setup.store
     }
 
+    /// Counts how often it was started again from the store.
+    pub(crate) fn restarts(&self) -> &prometheus_client::metrics::counter::Counter {
+        &self.setup.metrics.restarts
+    }
+
     /// When the next [`CoordinatorInput::Tick`] is due, in milliseconds.
     pub fn next_wake(&self) -> Option<u64> {
         let dkg = self.seats.values().filter_map(|seat| Some(seat.dkg.as_ref()?.deadline_ms));
         let sessions = self.sessions.values().map(|session| session.wake_ms);
         let owed = self.announcements.values().filter(|o| !o.under_way).map(|o| o.next_ms);
-        dkg.chain(sessions).chain(self.retries.values().copied()).chain(owed).min()
+        let retries = self.retries.values().copied();
+        dkg.chain(sessions).chain(retries).chain(owed).chain(self.next_fetch()).min()
     }
 
     pub(super) fn now(&self) -> u64 {

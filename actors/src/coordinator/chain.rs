@@ -14,7 +14,7 @@ use super::{
     CoordinatorActor, Job,
     actor::start_of,
     ingress::Denied,
-    rows::{COINS, CoinKey, FROZEN},
+    rows::{COINS, CoinKey, FROZEN, KEYS, StoredKeyRef},
     seat::Following,
 };
 use crate::{
@@ -61,6 +61,9 @@ impl CoordinatorActor {
         for (id, effects) in owed {
             self.carry_out_all(id, effects).await?;
         }
+        let over = self.payments.iter().filter(|(_, row)| row.payment.is_final());
+        let over: Vec<Hash32> = over.map(|(id, _)| *id).collect();
+        over.iter().for_each(|id| self.forget_final(id));
         self.broadcast_again(committee).await
     }
 
@@ -72,6 +75,7 @@ impl CoordinatorActor {
             if let Some(retry) = self.retries.get_mut(&id) {
                 // A payment that waits may have what it waits for now.
                 *retry = now;
+                self.stalls.remove(&id);
                 continue;
             }
             let owed = self.payments.get(&id).map(|row| row.payment.owed()).unwrap_or_default();
@@ -242,31 +246,55 @@ impl CoordinatorActor {
         Ok(Ok(()))
     }
 
-    /// Reads the blocks again from a height. What is known stays until the blocks replace it.
+    /// Reads the blocks again from a height. What is known stays until the blocks replace it. Where
+    /// the coins of a learned key begin is what members said; the operator may know better.
     pub(super) async fn rescan(
         &mut self,
         committee: &str,
         height: u32,
     ) -> Result<Result<(), Denied>, Fault> {
-        let start = match self.seat(committee) {
-            Ok(seat) => start_of(&seat.keys),
-            Err(denied) => return Ok(Err(denied)),
-        };
-        let Some(start) = start else {
+        if let Err(denied) = self.seat(committee) {
+            return Ok(Err(denied));
+        }
+        let Some(seat) = self.seats.get_mut(committee) else { return Ok(Err(Denied::NoAnswer)) };
+        let mut batch = Batch::new();
+        for (key, row) in seat.keys.iter_mut().filter(|(_, row)| row.learned) {
+            if row.birth > height.max(1) {
+                row.birth = height.max(1);
+                KEYS.put(&mut batch, &StoredKeyRef(key.clone()), row);
+            }
+        }
+        let Some(start) = start_of(&seat.keys) else {
             return Ok(Err(Denied::Unavailable(format!("{committee} has no key yet"))));
         };
-        let Some(seat) = self.seats.get_mut(committee) else { return Ok(Err(Denied::NoAnswer)) };
         self.money_moved = true;
-        let from = height.max(start);
-        let mut batch = Batch::new();
-        let changes = seat.wallet.rewind(from.saturating_sub(1));
-        store_coins(committee, &changes, &mut batch);
-        if let Some(feed) = &seat.feed {
-            feed.cursor.reset(&mut batch, from);
+        self.go_back(committee, height.max(start), &mut batch);
+        if !batch.is_empty() {
+            self.setup.store.commit(batch).await?;
         }
-        self.setup.store.commit(batch).await?;
         self.follow(committee, None);
         Ok(Ok(()))
+    }
+
+    /// Undoes what was read from a height on, so that following reads it again; `false` if nothing
+    /// from there on was read. A start that has become lower begins there.
+    pub(super) fn go_back(&mut self, committee: &str, from: u32, batch: &mut Batch) -> bool {
+        let Some(seat) = self.seats.get_mut(committee) else { return false };
+        let Some(start) = start_of(&seat.keys) else { return false };
+        let cursor = Cursor::new(format!("wallet.{committee}"), start);
+        if seat.feed.is_none() {
+            let changes = seat.wallet.restart(start.saturating_sub(1));
+            store_coins(committee, &changes, batch);
+            cursor.reset(batch, start);
+            return true;
+        }
+        if from > seat.wallet.height() {
+            return false;
+        }
+        let changes = seat.wallet.rewind(from.saturating_sub(1));
+        store_coins(committee, &changes, batch);
+        cursor.reset(batch, from);
+        true
     }
 }
 

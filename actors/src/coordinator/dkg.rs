@@ -30,6 +30,9 @@ use crate::runtime::Fault;
 
 /// Blocks that our view of the tip may lag behind when a key is made.
 const TIP_LAG: u32 = 6;
+/// A generation that a member claims is believed up to so many above the latest key known here: more
+/// than any committee makes, and too few for a lying member to use the numbers up.
+const REACH: u32 = 10_000;
 
 impl CoordinatorActor {
     pub(super) async fn start_dkg(
@@ -70,8 +73,9 @@ impl CoordinatorActor {
         seat.last_attempt = attempt;
         let heard = seat.members.values().filter_map(|member| member.status.as_ref());
         let heard = heard.flat_map(|status| status.keys.iter().map(|key| key.generation));
-        let known = seat.keys.keys().map(|key| key.generation).chain(heard).max();
-        let generation = known.unwrap_or_default() + 1;
+        let own = seat.keys.keys().map(|key| key.generation).max().unwrap_or_default();
+        let heard = heard.filter(|heard| *heard <= own.saturating_add(REACH)).max();
+        let generation = own.max(heard.unwrap_or_default()).saturating_add(1);
         let key = KeyRef { committee: committee.to_owned(), generation, epoch: 0 };
         let session = DkgSession { parameters, key, attempt };
         seat.dkg = Some(RunningDkg {
@@ -232,9 +236,10 @@ impl CoordinatorActor {
 
     /// One commit: the key, and what is owed to every member. Then everyone may hear of it.
     async fn publish(&mut self, ready: KeyReady) -> Result<(), Fault> {
+        let ready = KeyReady { birth: self.tip, ..ready };
         let key = ready.session.key.clone();
         let birth = self.tip.saturating_sub(TIP_LAG).max(1);
-        let row = KeyRow { ready: ready.clone(), birth };
+        let row = KeyRow { ready: ready.clone(), birth, learned: false };
         let Some(seat) = self.seats.get(&key.committee) else { return Ok(()) };
         let members: Vec<u16> = seat.members.keys().copied().collect();
         let mut batch = Batch::new();
@@ -299,6 +304,7 @@ impl CoordinatorActor {
         let report = DkgReport { reason: Box::new(reason) };
         self.tell(&name, "dkg_failed", None, format!("attempt {}: {report}", session.attempt));
         self.count_session("dkg", "failed");
+        self.cancel_proof(session).await?;
         if guilty.is_empty() && running.tries_left > 0 {
             let RunningDkg { reply, tries_left, begun_ms, .. } = running;
             return self.begin_attempt(&name, reply, tries_left, begun_ms).await;

@@ -15,6 +15,7 @@ use crate::{
 
 /// One thing to handle.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most inputs are messages")]
 pub enum CoordinatorInput {
     /// A message.
     Received(Inbound),
@@ -69,6 +70,9 @@ pub enum CoordinatorInput {
     Tick,
 }
 
+/// A piece of the work of [`Job::Check`].
+pub type CheckWork = Box<dyn FnOnce() -> Vec<Verdict> + Send + Sync>;
+
 /// Something that takes time. Each but [`Job::Follow`] comes back as an input, and may be done
 /// again after a restart.
 #[expect(clippy::large_enum_variant, reason = "a handful exist at a time, each for a moment")]
@@ -79,8 +83,9 @@ pub enum Job {
         session: SessionId,
         /// The attempt.
         attempt: u32,
-        /// The work.
-        work: Box<dyn FnOnce() -> Vec<Verdict> + Send + Sync>,
+        /// The work in pieces that may run side by side; their verdicts in this order are those of
+        /// the attempt's messages.
+        work: Vec<CheckWork>,
     },
     /// Send a durable message once.
     Deliver {
@@ -167,6 +172,7 @@ pub struct Settings {
     pub max_fee: Amount,
     /// The highest rate.
     pub max_fee_rate: FeeRate,
-    /// How long to wait before something is tried again, in milliseconds.
+    /// How long to wait before a payment that is stuck is tried again, in milliseconds. The wait
+    /// doubles each time, up to a minute.
     pub retry_ms: u64,
 }

@@ -39,6 +39,7 @@ impl CoordinatorActor {
         match message {
             Message::MemberStatus(status) => self.status(index, status).await?,
             Message::KeyFetch(fetch) => self.fetch(index, &fetch).await?,
+            Message::KeyReady(ready) => return self.learn(index, ready).await,
             Message::NonceOffer(offer) => self.nonces_offered(index, offer).await?,
             Message::SignShares(shares) => self.shares(index, shares).await?,
             Message::SignRefused(refused) => self.refused(index, refused).await?,
@@ -53,7 +54,6 @@ impl CoordinatorActor {
             | Message::DkgRound1Set(_)
             | Message::DkgEchoSet(_)
             | Message::DkgRound2Set(_)
-            | Message::KeyReady(_)
             | Message::NonceRequest(_)
             | Message::SignRequest(_) => return Ok(Ack::Refused(Refusal::NoSuchRole)),
         }
@@ -79,6 +79,7 @@ impl CoordinatorActor {
         let rebooted = member.status.as_ref().is_none_or(|known| known.boot != status.boot);
         if rebooted {
             member.pools.values_mut().for_each(super::seat::Pool::clear);
+            member.fetching.start_over();
         }
         let have = status.keys.clone();
         let committee = status.committee.clone();
@@ -259,6 +260,7 @@ fn committee_of(message: &Message) -> Option<&str> {
         Message::DkgRound2(m) => &m.session.key,
         Message::DkgCertificate(m) => &m.session.key,
         Message::DkgAbort(m) => &m.session.key,
+        Message::KeyReady(m) => &m.session.key,
         Message::NonceOffer(m) => &m.key,
         Message::SignShares(m) => &m.key,
         Message::SignRefused(m) => &m.key,
@@ -270,7 +272,6 @@ fn committee_of(message: &Message) -> Option<&str> {
         | Message::DkgRound1Set(_)
         | Message::DkgEchoSet(_)
         | Message::DkgRound2Set(_)
-        | Message::KeyReady(_)
         | Message::NonceRequest(_)
         | Message::SignRequest(_) => return None,
     };

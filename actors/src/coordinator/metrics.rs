@@ -32,6 +32,8 @@ pub struct Metrics {
     pub wallet_height: Gauge,
     /// Deliveries owed.
     pub owed: Gauge,
+    /// Times that the actor was started again from the store after a fault.
+    pub restarts: Counter,
 }
 
 /// A session's labels.
@@ -65,6 +67,7 @@ impl Default for Metrics {
             balance: Family::default(),
             wallet_height: Gauge::default(),
             owed: Gauge::default(),
+            restarts: Counter::default(),
         }
     }
 }
@@ -83,5 +86,6 @@ impl Metrics {
         r.register("balance_sats", "Committee coins by state", self.balance.clone());
         r.register("wallet_height", "Last block read by the wallet", self.wallet_height.clone());
         r.register("owed_deliveries", "Durable messages not yet taken", self.owed.clone());
+        r.register("restarts", "Starts from the store after a fault", self.restarts.clone());
     }
 }

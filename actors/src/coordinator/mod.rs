@@ -12,10 +12,12 @@
 mod actor;
 mod chain;
 mod dkg;
+mod finals;
 pub mod ingress;
 mod input;
+mod learn;
 mod members;
-mod metrics;
+pub mod metrics;
 mod payments;
 mod plan;
 mod reports;
@@ -25,5 +27,5 @@ mod sessions;
 pub mod view;
 
 pub use actor::{CoordinatorActor, Setup};
-pub use input::{CoordinatorInput, DeliveryKey, Event, Job, Settings};
+pub use input::{CheckWork, CoordinatorInput, DeliveryKey, Event, Job, Settings};
 pub use metrics::Metrics;

@@ -10,7 +10,7 @@ use trestle_machine::{Machine, Refusal, Step};
 use trestle_store::Batch;
 use trestle_wire::{
     Hash32,
-    committee::{Signature, sign::Purpose},
+    committee::{Signature, payment::MAX_RECIPIENTS, sign::Purpose},
 };
 
 use super::{
@@ -27,6 +27,9 @@ use crate::{
 
 /// Payments of one committee that are not over. Each is looked at with every block.
 const MOST_OPEN: usize = 1_000;
+/// The longest wait before a payment that is stuck is looked at again. What it waits for mostly
+/// comes with a block, which does not wait for this.
+const LONGEST_RETRY_MS: u64 = 60_000;
 
 impl CoordinatorActor {
     pub(super) async fn pay(
@@ -36,9 +39,9 @@ impl CoordinatorActor {
     ) -> Result<(), Fault> {
         let id = payment_id(&request.committee, &request.idempotency_key);
         let recipients = outputs(&request);
-        if let Some(row) = self.payments.get(&id) {
+        if let Some(row) = self.find_payment(&id).await? {
             let answer = if row.payment.recipients() == recipients {
-                self.payment_view(&id).ok_or(Denied::NoAnswer)
+                Ok(self.payment_view(&id, &row))
             } else {
                 let key = &request.idempotency_key;
                 let text = format!("the idempotency key {key} belongs to another payment");
@@ -52,7 +55,8 @@ impl CoordinatorActor {
             return Ok(());
         }
         self.accept(id, request, recipients).await?;
-        let _ = reply.send(self.payment_view(&id).ok_or(Denied::NoAnswer));
+        let view = self.find_payment(&id).await?.map(|row| self.payment_view(&id, &row));
+        let _ = reply.send(view.ok_or(Denied::NoAnswer));
         Ok(())
     }
 
@@ -70,6 +74,14 @@ impl CoordinatorActor {
         }
         if recipients.is_empty() {
             return invalid("a payment needs a recipient".into());
+        }
+        // So many of the largest outputs that an address can stand for weigh half of what members
+        // sign: too heavy a payment is one with too many inputs, and planning says so.
+        if recipients.len() > MAX_RECIPIENTS {
+            let got = recipients.len();
+            return invalid(format!(
+                "a payment has at most {MAX_RECIPIENTS} recipients, got {got}: split it"
+            ));
         }
         for output in recipients {
             let least = output.script_pubkey.minimal_non_dust();
@@ -116,6 +128,7 @@ impl CoordinatorActor {
             idempotency_key: request.idempotency_key,
             rate: request.fee_rate.map(FeeRate::to_sat_per_kwu),
             number: self.next_number,
+            sign_ms: None,
             payment,
         };
         let mut batch = Batch::new();
@@ -142,7 +155,9 @@ impl CoordinatorActor {
         }
         self.money_moved = true;
         self.reserve(id)?;
-        self.carry_out_all(id, effects).await
+        self.carry_out_all(id, effects).await?;
+        self.forget_final(&id);
+        Ok(())
     }
 
     /// The state after an event, written into `batch`; nothing is carried out. If the batch is not
@@ -157,7 +172,10 @@ impl CoordinatorActor {
         match row.payment.apply(event) {
             Ok(Step::Applied { state, effects }) => {
                 row.payment = state;
-                PAYMENTS.put(batch, &id.0, row);
+                if is_progress(event) {
+                    self.stalls.remove(&id);
+                }
+                self.store_payment(id, batch);
                 Ok(effects)
             }
             Ok(Step::Duplicate) => Ok(Vec::new()),
@@ -205,6 +223,16 @@ impl CoordinatorActor {
         }
     }
 
+    /// Looks at a payment again after a while: each time twice as long as the time before, until it
+    /// gets on or there is a new block.
+    fn retry_later(&mut self, id: Hash32) {
+        let tries = self.stalls.entry(id).or_default();
+        let wait = self.setup.settings.retry_ms << (*tries).min(16);
+        *tries = tries.saturating_add(1);
+        let at = self.now() + wait.min(LONGEST_RETRY_MS);
+        self.retries.insert(id, at);
+    }
+
     pub(super) async fn retry_payments(&mut self, now: u64) -> Result<(), Fault> {
         let due: Vec<Hash32> =
             self.retries.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
@@ -240,10 +268,7 @@ impl CoordinatorActor {
             Effect::Broadcast(transaction) => {
                 self.jobs.push(Job::Broadcast { payment: id, transaction: transaction.0 });
             }
-            Effect::RetryLater => {
-                let at = self.now() + self.setup.settings.retry_ms;
-                self.retries.insert(id, at);
-            }
+            Effect::RetryLater => self.retry_later(id),
             Effect::Release => {
                 let seat = self.payments.get(&id).and_then(|r| self.seats.get_mut(&r.committee));
                 if let Some(seat) = seat {
@@ -288,9 +313,9 @@ impl CoordinatorActor {
         });
         let event = match finished {
             Ok(transaction) => {
-                if let Some(accepted) = self.accepted_ms.get(&id) {
-                    let took = self.now().saturating_sub(*accepted);
-                    self.sign_ms.entry(id).or_insert(took);
+                let took = self.accepted_ms.get(&id).map(|at| self.now().saturating_sub(*at));
+                if let Some(row) = self.payments.get_mut(&id) {
+                    row.sign_ms = row.sign_ms.or(took);
                 }
                 PaymentEvent::VersionSigned { transaction }
             }
@@ -306,14 +331,16 @@ impl CoordinatorActor {
         result: Result<Accepted, ChainError>,
     ) -> Result<(), Fault> {
         match result {
-            Ok(Accepted::Mempool | Accepted::Confirmed) => Ok(()),
+            Ok(Accepted::Mempool | Accepted::Confirmed) => {
+                self.stalls.remove(&id);
+                Ok(())
+            }
             Ok(Accepted::Rejected(reason)) => {
                 self.advance_payment(id, PaymentEvent::BroadcastRejected { txid, reason }).await
             }
             Err(error) => {
                 tracing::warn!(payment = %id, %error, "a transaction could not be handed over");
-                let at = self.now() + self.setup.settings.retry_ms;
-                self.retries.insert(id, at);
+                self.retry_later(id);
                 Ok(())
             }
         }
@@ -397,6 +424,24 @@ impl CoordinatorActor {
         let purpose = Purpose::Text(text);
         self.start_session(&key, &public, purpose, vec![sighash], Goal::Text(reply, key.clone()))
             .await
+    }
+}
+
+/// Whether an event brings a payment nearer to its end, or changes what it waits for.
+fn is_progress(event: &PaymentEvent) -> bool {
+    match event {
+        PaymentEvent::Planned(_)
+        | PaymentEvent::VersionSigned { .. }
+        | PaymentEvent::VersionConfirmed { .. }
+        | PaymentEvent::BlockDisconnected { .. }
+        | PaymentEvent::AnchorSpentByOther { .. }
+        | PaymentEvent::InputSpentByOther { .. } => true,
+        PaymentEvent::PlanFailed { .. }
+        | PaymentEvent::SigningFailed { .. }
+        | PaymentEvent::BroadcastRejected { .. }
+        | PaymentEvent::RetryDue
+        | PaymentEvent::BumpRequested { .. }
+        | PaymentEvent::TipAdvanced { .. } => false,
     }
 }
 

@@ -7,9 +7,9 @@ use trestle_chain::{
     payment::Event as PaymentEvent,
     plan::{self, BumpRequest, Coin, Limits, PlanError},
 };
-use trestle_wire::Hash32;
+use trestle_wire::{Hash32, committee::sign::most_messages};
 
-use super::{CoordinatorActor, seat::Seat};
+use super::{CoordinatorActor, Settings, seat::Seat};
 use crate::runtime::Fault;
 
 impl CoordinatorActor {
@@ -36,12 +36,13 @@ impl CoordinatorActor {
     ) -> Result<plan::Plan, PlanError> {
         let coins = seat.wallet.for_plan(self.setup.settings.min_confirmations);
         let change = change_script(seat).unwrap_or_default();
+        let limits = limits(&self.setup.settings, seat.committee.threshold);
         let mut last = None;
         for key in seat.keys.keys() {
             let Some(script) = seat.script(key) else { continue };
             let coins = of_script(&coins, &script);
             let height = lock_height(seat);
-            match plan::plan(&coins, recipients, &change, rate, height, &self.limits()) {
+            match plan::plan(&coins, recipients, &change, rate, height, &limits) {
                 Ok(plan) => return Ok(plan),
                 Err(error) => last = Some(error),
             }
@@ -65,7 +66,7 @@ impl CoordinatorActor {
             change_script: &change_script(seat).unwrap_or_default(),
             rate,
             height: lock_height(seat),
-            limits: &self.limits(),
+            limits: &limits(&self.setup.settings, seat.committee.threshold),
         };
         let event = match plan::bump(&request) {
             Ok(plan) => PaymentEvent::Planned(plan),
@@ -73,10 +74,16 @@ impl CoordinatorActor {
         };
         self.advance_payment(id, event).await
     }
+}
 
-    fn limits(&self) -> Limits {
-        let settings = &self.setup.settings;
-        Limits { max_fee: settings.max_fee, max_rate: settings.max_fee_rate, ..Limits::default() }
+/// What every plan keeps to. Each input is a message of one session with so many signers, all of
+/// whose commitments are in one request, which must fit into an envelope.
+fn limits(settings: &Settings, threshold: u16) -> Limits {
+    Limits {
+        max_inputs: most_messages(usize::from(threshold)),
+        max_fee: settings.max_fee,
+        max_rate: settings.max_fee_rate,
+        ..Limits::default()
     }
 }
 
@@ -93,4 +100,61 @@ fn change_script(seat: &Seat) -> Option<ScriptBuf> {
 
 fn of_script(coins: &[Coin], script: &ScriptBuf) -> Vec<Coin> {
     coins.iter().filter(|coin| coin.output.script_pubkey == *script).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+    use bitcoin::{Amount, OutPoint, TxOut, Txid, hashes::Hash};
+    use trestle_wire::Network;
+
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            network: Network::Regtest,
+            dkg_deadline_ms: 1,
+            dkg_attempts: 1,
+            sign_deadline_ms: 1,
+            sign_grace_ms: 1,
+            nonce_pool: 1,
+            min_confirmations: 1,
+            settle_depth: 6,
+            bump_after: 6,
+            max_versions: 5,
+            max_fee: Amount::from_sat(1_000_000),
+            max_fee_rate: FeeRate::from_sat_per_vb_u32(100),
+            retry_ms: 1,
+        }
+    }
+
+    fn output(sats: u64) -> TxOut {
+        let script = [&[0x51, 0x20][..], &[7; 32]].concat();
+        TxOut { value: Amount::from_sat(sats), script_pubkey: ScriptBuf::from_bytes(script) }
+    }
+
+    /// A plan that has to spend so many coins, for a committee of which 100 sign.
+    fn spend(coins: u32) -> Result<usize, PlanError> {
+        let coin = |vout| Coin {
+            outpoint: OutPoint { txid: Txid::all_zeros(), vout },
+            output: output(10_000),
+            confirmed: true,
+        };
+        let all: Vec<Coin> = (0..coins).map(coin).collect();
+        let (change, rate) = (output(1).script_pubkey, FeeRate::BROADCAST_MIN);
+        // What is left of all coins after an input of 58 vbytes each: none can be left out.
+        let recipients = [output(u64::from(coins) * (10_000 - 58) - 500)];
+        let limits = limits(&settings(), 100);
+        let made = plan::plan(&all, &recipients, &change, rate, 1, &limits)?;
+        Ok(made.transaction().input.len())
+    }
+
+    #[test]
+    fn plan__should_have_no_more_inputs_than_one_request_to_sign_has_room_for() {
+        let most = most_messages(100);
+        let coins = u32::try_from(most).expect("small");
+        assert_eq!(spend(coins), Ok(most));
+        assert_eq!(spend(coins + 1), Err(PlanError::TooManyInputs { inputs: most, most }));
+    }
 }

@@ -1,5 +1,7 @@
 //! What people see.
 
+use std::collections::BTreeMap;
+
 use bitcoin::{Address, Amount};
 use trestle_chain::{payment::State, wallet};
 use trestle_keys::taproot::{Tweak, address, bitcoin_network};
@@ -10,12 +12,14 @@ use super::{
     ingress::{Denied, Reply},
     metrics::Reason,
     payments::signed,
+    rows::PaymentRow,
     seat::{Seat, internal_of},
     view::{
         CoinState, CoinView, CommitteeView, KeyView, MemberView, PaymentPhase, PaymentView,
         SignedText, VersionView, WalletView,
     },
 };
+use crate::runtime::Fault;
 
 impl CoordinatorActor {
     pub(super) fn committee_views(&self, name: Option<&str>) -> Result<Vec<CommitteeView>, Denied> {
@@ -85,8 +89,7 @@ impl CoordinatorActor {
         }
     }
 
-    pub(super) fn payment_view(&self, id: &Hash32) -> Option<PaymentView> {
-        let row = self.payments.get(id)?;
+    pub(super) fn payment_view(&self, id: &Hash32, row: &PaymentRow) -> PaymentView {
         let network = bitcoin_network(self.setup.settings.network);
         let recipient = |output: bitcoin::TxOut| {
             let address = Address::from_script(&output.script_pubkey, network).ok()?;
@@ -98,7 +101,7 @@ impl CoordinatorActor {
             let (txid, fee) = (version.plan.txid(), version.plan.fee());
             Some(VersionView { txid, fee, transaction })
         };
-        Some(PaymentView {
+        PaymentView {
             payment: *id,
             committee: row.committee.clone(),
             idempotency_key: row.idempotency_key.clone(),
@@ -106,22 +109,21 @@ impl CoordinatorActor {
             phase: phase(row.payment.state()),
             anchor: row.payment.bound().map(|bound| *bound.anchor),
             versions: versions.iter().filter_map(version).collect(),
-            sign_ms: self.sign_ms.get(id).copied(),
+            sign_ms: row.sign_ms,
             note: row.payment.note().map(str::to_owned),
-        })
+        }
     }
 
-    pub(super) fn payment_views(
+    pub(super) async fn payment_views(
         &self,
         committee: &str,
         limit: u32,
-    ) -> Result<Vec<PaymentView>, Denied> {
-        self.seat(committee)?;
-        let mut rows: Vec<_> =
-            self.payments.iter().filter(|(_, row)| row.committee == committee).collect();
-        rows.sort_unstable_by_key(|(_, row)| std::cmp::Reverse(row.number));
-        let rows = rows.into_iter().take(limit as usize);
-        Ok(rows.filter_map(|(id, _)| self.payment_view(id)).collect())
+    ) -> Result<Result<Vec<PaymentView>, Denied>, Fault> {
+        if let Err(denied) = self.seat(committee) {
+            return Ok(Err(denied));
+        }
+        let rows = self.latest_payments(committee, limit).await?;
+        Ok(Ok(rows.iter().map(|(id, row)| self.payment_view(id, row)).collect()))
     }
 
     pub(super) fn text_signed(
@@ -156,12 +158,17 @@ impl CoordinatorActor {
             let sats = i64::try_from(sum.to_sat()).unwrap_or(i64::MAX);
             metrics.balance.get_or_create(&Reason { reason }).set(sats);
         }
-        let open = |phase: &str| {
-            let rows = self.payments.values().map(|row| phase_label(row.payment.state()));
-            i64::try_from(rows.filter(|label| *label == phase).count()).unwrap_or(i64::MAX)
-        };
-        for reason in PHASES {
-            metrics.payments.get_or_create(&Reason { reason }).set(open(reason));
+        let mut phases: BTreeMap<&'static str, u64> = PHASES.map(|phase| (phase, 0)).into();
+        for row in self.payments.values().filter(|row| !row.payment.is_final()) {
+            *phases.entry(phase_label(row.payment.state())).or_default() += 1;
+        }
+        for seat in self.seats.values() {
+            *phases.entry("settled").or_default() += seat.totals.settled;
+            *phases.entry("failed").or_default() += seat.totals.failed;
+        }
+        for (reason, count) in phases {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            metrics.payments.get_or_create(&Reason { reason }).set(count);
         }
     }
 }

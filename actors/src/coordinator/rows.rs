@@ -20,8 +20,14 @@ pub(super) const ANNOUNCEMENTS: Outbox<DeliveryKey, Announcement> =
 pub(super) const ATTEMPTS: Table<String, u32> = Table::new("coordinator.attempts", 1);
 /// The latest status of each member.
 pub(super) const STATUSES: Table<MemberKey, MemberStatus> = Table::new("coordinator.statuses", 1);
-/// Payments by id.
+/// Payments that are not over, by id.
 pub(super) const PAYMENTS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.payments", 1);
+/// Payments that are over, by id: as many as there ever were, so they are never read all at once.
+pub(super) const FINALS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.final_payments", 1);
+/// The ids of payments that are over, in order of acceptance.
+pub(super) const FINAL_ORDER: Table<FinalKey, [u8; 32]> = Table::new("coordinator.final_order", 1);
+/// One row a committee: how many payments are over.
+pub(super) const TOTALS: Table<String, Totals> = Table::new("coordinator.totals", 1);
 /// Coins.
 pub(super) const COINS: Table<CoinKey, CoinRow> = Table::new("coordinator.coins", 1);
 /// Coins set aside.
@@ -34,6 +40,17 @@ pub(super) struct KeyRow {
     pub(super) ready: KeyReady,
     /// Height before which nothing can have been paid to it.
     pub(super) birth: u32,
+    /// A member taught it: that height is what members said.
+    pub(super) learned: bool,
+}
+
+impl KeyRow {
+    /// Whether this is the key that is announced. Heights are hints, and may differ.
+    pub(super) fn is(&self, other: &KeyReady) -> bool {
+        let ready = &self.ready;
+        (&ready.session, &ready.public, ready.transcript)
+            == (&other.session, &other.public, other.transcript)
+    }
 }
 
 /// A durable message that is owed.
@@ -52,7 +69,41 @@ pub(super) struct PaymentRow {
     pub(super) rate: Option<u64>,
     /// Order of acceptance.
     pub(super) number: u64,
+    /// Milliseconds from the request to the first signed version, if one boot saw both.
+    pub(super) sign_ms: Option<u64>,
     pub(super) payment: Payment,
+}
+
+/// How many payments of a committee are over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Totals {
+    pub(super) settled: u64,
+    pub(super) failed: u64,
+}
+
+/// Key of [`FINAL_ORDER`]: sorts by number within a committee.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FinalKey {
+    pub(super) committee: String,
+    pub(super) number: u64,
+}
+
+impl FinalKey {
+    /// What the keys of one committee begin with, and no others.
+    pub(super) fn prefix(committee: &str) -> Vec<u8> {
+        codec::encode(&committee)
+    }
+}
+
+impl Key for FinalKey {
+    fn to_key(&self) -> Vec<u8> {
+        [Self::prefix(&self.committee), self.number.to_be_bytes().to_vec()].concat()
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        let (committee, number) = bytes.split_last_chunk::<8>()?;
+        let committee = codec::decode(committee).ok()?;
+        Some(Self { committee, number: u64::from_be_bytes(*number) })
+    }
 }
 
 /// A [`KeyRef`] as a key: sorts by committee and generation.

@@ -18,7 +18,12 @@ use trestle_wire::{
     committee::{dkg::PublicKeys, key::MemberStatus, sign::Commitment},
 };
 
-use super::{ingress::Reply, rows::KeyRow, view::KeyView};
+use super::{
+    ingress::Reply,
+    learn::Fetching,
+    rows::{KeyRow, Totals},
+    view::KeyView,
+};
 use crate::follower::Cursor;
 
 /// A rank that comes after every member in good standing.
@@ -41,6 +46,8 @@ pub(super) struct Seat {
     pub(super) feed: Option<Following>,
     pub(super) dkg: Option<RunningDkg>,
     pub(super) last_attempt: u32,
+    /// Payments that are over.
+    pub(super) totals: Totals,
     /// How long this boot's key generations took.
     pub(super) took_ms: BTreeMap<KeyRef, u64>,
 }
@@ -71,6 +78,7 @@ pub(super) struct MemberInfo {
     pub(super) blamed: u64,
     pub(super) left_out_until_ms: u64,
     pub(super) pools: BTreeMap<KeyRef, Pool>,
+    pub(super) fetching: Fetching,
 }
 
 /// A member's nonces that are ready.
@@ -136,6 +144,7 @@ impl MemberInfo {
             blamed: 0,
             left_out_until_ms: 0,
             pools: BTreeMap::new(),
+            fetching: Fetching::default(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use frost_secp256k1_tr::keys::PublicKeyPackage;
 use trestle_keys::{
     Committee,
-    roast::{Blame, Outcome, Roast, RoastEffect, RoastEvent, Timing, Verdict},
+    roast::{Attempt, Blame, Outcome, Roast, RoastEffect, RoastEvent, Timing, Verdict},
     signer::batch,
     taproot::{Tweak, public_keys_from_wire, tweak_public_keys},
 };
@@ -19,11 +19,17 @@ use trestle_wire::{
     },
 };
 
-use super::{CoordinatorActor, Job, ingress::Reply, metrics, seat::LEFT_OUT_MS, view::SignedText};
+use super::{
+    CheckWork, CoordinatorActor, Job, ingress::Reply, metrics, seat::LEFT_OUT_MS, view::SignedText,
+};
 use crate::runtime::Fault;
 
 /// Sessions at a time. Each holds a batch's commitments and shares, 100 bytes a message and signer.
 pub(super) const MOST_SESSIONS: usize = 64;
+
+/// Pieces that the check of an attempt is cut into: enough for the cores there may be, few enough
+/// for the pool's queue.
+const PIECES: usize = 16;
 
 /// One session.
 pub(super) struct Session {
@@ -212,6 +218,17 @@ impl CoordinatorActor {
         Ok(())
     }
 
+    /// Ends the session for the proof of a key whose generation is over: its signature would be for
+    /// nothing, and it keeps members' nonces and a place among the sessions.
+    pub(super) async fn cancel_proof(&mut self, attempt: &DkgSession) -> Result<(), Fault> {
+        let is_its = |session: &Session| matches!(&session.goal, Some(Goal::Proof(proven)) if proven == attempt);
+        let id = self.sessions.iter().find(|(_, session)| is_its(session)).map(|(id, _)| *id);
+        match id {
+            Some(id) => Box::pin(self.advance_session(id, RoastEvent::Cancelled)).await,
+            None => Ok(()),
+        }
+    }
+
     async fn advance_session(&mut self, id: SessionId, event: RoastEvent) -> Result<(), Fault> {
         let now = self.now();
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
@@ -279,22 +296,19 @@ impl CoordinatorActor {
     fn check(&mut self, id: SessionId, attempt: u32) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(running) = session.roast.attempts.get(&attempt).cloned() else { return };
-        let (committee, public) = (Arc::clone(&session.committee), Arc::clone(&session.public));
-        let sighashes = Arc::clone(&session.sighashes);
-        let work = Box::new(move || {
-            let verdict = |(position, message): (usize, &u16)| {
-                let shares: BTreeMap<u16, [u8; 32]> = running
-                    .shares
-                    .iter()
-                    .map(|(index, shares)| (*index, shares[position]))
-                    .collect();
-                let (message, signers) = (&sighashes[usize::from(*message)], &running.signers);
-                let made =
-                    batch::aggregate(&committee, &public, signers, position, message, &shares);
-                made.unwrap_or_else(|error| Verdict::Wrong(to_blame(&error, signers)))
-            };
-            running.messages.iter().enumerate().map(verdict).collect()
+        let check = Arc::new(Check {
+            committee: Arc::clone(&session.committee),
+            public: Arc::clone(&session.public),
+            sighashes: Arc::clone(&session.sighashes),
+            running,
         });
+        let count = check.running.messages.len();
+        let size = count.div_ceil(PIECES).max(1);
+        let pieces = (0..count).step_by(size).map(|from| -> CheckWork {
+            let (check, positions) = (Arc::clone(&check), from..count.min(from + size));
+            Box::new(move || positions.map(|position| check.verdict(position)).collect())
+        });
+        let work = pieces.collect();
         self.jobs.push(Job::Check { session: id, attempt, work });
     }
 
@@ -403,6 +417,27 @@ fn to_blame(error: &batch::BatchError, signers: &[Signer]) -> Vec<u16> {
         batch::BatchError::Malformed(_) | batch::BatchError::Frost(_) => {
             signers.iter().map(|signer| signer.index).collect()
         }
+    }
+}
+
+/// An attempt whose shares are all there.
+struct Check {
+    committee: Arc<Committee>,
+    public: Arc<PublicKeyPackage>,
+    sighashes: Arc<Vec<[u8; 32]>>,
+    running: Attempt,
+}
+
+impl Check {
+    /// On the shares of the attempt's message at `position`.
+    fn verdict(&self, position: usize) -> Verdict {
+        let Attempt { messages, signers, shares, .. } = &self.running;
+        let shares: BTreeMap<u16, [u8; 32]> =
+            shares.iter().map(|(index, shares)| (*index, shares[position])).collect();
+        let message = &self.sighashes[usize::from(messages[position])];
+        let made =
+            batch::aggregate(&self.committee, &self.public, signers, position, message, &shares);
+        made.unwrap_or_else(|error| Verdict::Wrong(to_blame(&error, signers)))
     }
 }
 

@@ -126,7 +126,7 @@ pub struct PaymentView {
     pub anchor: Option<OutPoint>,
     /// The signed versions, latest last.
     pub versions: Vec<VersionView>,
-    /// Milliseconds from request to the first version's final witness, if this boot made it.
+    /// Milliseconds from request to the first version's final witness, if one boot saw both.
     pub sign_ms: Option<u64>,
     /// What it waits for, or why it failed, for people.
     pub note: Option<String>,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures::future::join_all;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::task::AbortOnDropHandle;
 use trestle_store::Store;
@@ -87,7 +88,9 @@ impl Jobs {
 async fn carry_out(means: Means, job: Job) -> Option<CoordinatorInput> {
     let result = match job {
         Job::Check { session, attempt, work } => {
-            let verdicts = compute(&*means.compute, work).await?;
+            let pieces = work.into_iter().map(|piece| compute(&*means.compute, piece));
+            let verdicts: Option<Vec<_>> = join_all(pieces).await.into_iter().collect();
+            let verdicts = verdicts?.concat();
             CoordinatorInput::Checked { session, attempt, verdicts }
         }
         Job::Deliver { key, to, id, message } => {

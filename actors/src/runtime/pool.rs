@@ -1,5 +1,5 @@
-//! Threads for signing and verifying: one fewer than there are cores, at least one, so that the
-//! node goes on answering while it computes.
+//! Threads for signing and verifying: one for each core. The threads that answer everyone are others,
+//! and the operating system lets all take turns.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -39,13 +39,12 @@ impl Pool {
         Ok(Self { queue })
     }
 
-    /// Starts as many threads as suit this machine.
+    /// Starts a thread for each core.
     ///
     /// # Errors
     /// As [`Self::start`].
     pub fn for_this_machine() -> std::io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::start(cores.saturating_sub(1))
+        Self::start(thread::available_parallelism().map_or(1, std::num::NonZero::get))
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use trestle_store::{Batch, Store, Table};
@@ -38,6 +39,8 @@ pub trait Actor: Send + 'static {
 
     /// Where its state is.
     fn store(&self) -> &dyn Store;
+    /// Counts how often it was started again from the store after a fault.
+    fn restarts(&self) -> &Counter;
     /// Reads the stored state in place of what is in memory.
     fn load(&mut self) -> impl Future<Output = Result<Vec<Self::Job>, Fault>> + Send;
     /// Handles one input.
@@ -103,6 +106,7 @@ pub async fn run<A: Actor>(
                     if !fault.is_recoverable() || faults > MOST_FAULTS {
                         return Err(fault);
                     }
+                    actor.restarts().inc();
                     tracing::error!(%fault, "an actor starts again from the store");
                     load(&mut actor, &mut carry_out, &status).await?;
                 }
@@ -172,6 +176,9 @@ impl Actor for CommitteeActor {
     fn store(&self) -> &dyn Store {
         Self::store(self)
     }
+    fn restarts(&self) -> &Counter {
+        Self::restarts(self)
+    }
     async fn load(&mut self) -> Result<Vec<Self::Job>, Fault> {
         Self::load(self).await.map(|()| Vec::new())
     }
@@ -193,6 +200,9 @@ impl Actor for CoordinatorActor {
     fn store(&self) -> &dyn Store {
         Self::store(self)
     }
+    fn restarts(&self) -> &Counter {
+        Self::restarts(self)
+    }
     async fn load(&mut self) -> Result<Vec<Job>, Fault> {
         Self::load(self).await
     }
@@ -204,5 +214,77 @@ impl Actor for CoordinatorActor {
     }
     fn tick() -> CoordinatorInput {
         CoordinatorInput::Tick
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+    use trestle_store::{StoreError, memory::MemoryStore};
+
+    use super::*;
+    use crate::runtime::Mailbox;
+
+    /// Fails at every input that says so.
+    struct Fragile {
+        store: MemoryStore,
+        restarts: Counter,
+    }
+
+    impl Actor for Fragile {
+        type Input = bool;
+        type Job = ();
+
+        fn store(&self) -> &dyn Store {
+            &self.store
+        }
+        fn restarts(&self) -> &Counter {
+            &self.restarts
+        }
+        async fn load(&mut self) -> Result<Vec<()>, Fault> {
+            Ok(Vec::new())
+        }
+        async fn handle(&mut self, fails: bool) -> Result<(Ack, Vec<()>), Fault> {
+            if fails {
+                return Err(Fault::Store(StoreError::Unavailable("for this test".into())));
+            }
+            Ok((Ack::Accepted, Vec::new()))
+        }
+        fn next_wake(&self) -> Option<u64> {
+            None
+        }
+        fn tick() -> bool {
+            false
+        }
+    }
+
+    struct NoClock;
+
+    impl Clock for NoClock {
+        fn now_ms(&self) -> u64 {
+            0
+        }
+    }
+
+    #[tokio::test]
+    async fn restarts__should_count_the_faults_that_were_mended() {
+        // Given
+        let (mailbox, letters) = Mailbox::new(8);
+        let restarts = Counter::default();
+        let actor = Fragile { store: MemoryStore::new(), restarts: restarts.clone() };
+        for fails in [false, true, true, false, true] {
+            assert!(mailbox.send(fails).await);
+        }
+        drop(mailbox);
+        let (status, _health) = watch::channel(ActorStatus::Loading);
+
+        // When
+        let ended =
+            run(actor, letters, Arc::new(NoClock), |()| {}, status, CancellationToken::new()).await;
+
+        // Then
+        assert_eq!(ended, Ok(()));
+        assert_eq!(restarts.get(), 3);
     }
 }

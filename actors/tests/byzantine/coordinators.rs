@@ -6,7 +6,13 @@ use std::collections::BTreeMap;
 
 use bitcoin::{Amount, OutPoint, TxOut};
 use trestle_chain::plan::Plan;
-use trestle_wire::{Hash32, committee::sign::RefusalCode};
+use trestle_wire::{
+    Hash32, KeyRef, Message,
+    committee::{
+        dkg::{DkgBegin, DkgSession},
+        sign::RefusalCode,
+    },
+};
 
 use super::code;
 use crate::world::{
@@ -225,6 +231,17 @@ fn member_restored_from_an_old_copy__should_refuse_to_sign() {
     // Then
     assert_eq!(code(&world.ask_shares(1, &request)), Some(RefusalCode::Rollback));
     assert_eq!(world.nonces(&played, 1, 1), None);
+    // Nor does it take part in a new key: each thing it stored would hide some of what it forgot.
+    let attempt = |generation| DkgSession {
+        parameters: world.ground.params.hash(),
+        key: KeyRef { generation, ..played.key() },
+        attempt: 9,
+    };
+    let begin = |session| DkgBegin { session, deadline_ms: 10_000 };
+    let (second, third) = (begin(attempt(2)), begin(attempt(3)));
+    let labels = |said: Vec<Message>| said.iter().map(Message::label).collect::<Vec<_>>();
+    assert_eq!(labels(world.tell(1, &second.into())), Vec::<&str>::new());
+    assert_eq!(labels(world.tell(2, &third.into())), ["dkg_round1"], "which others do");
 }
 
 /// The same with the honest coordinator: it has heard of the payment, and says so when they meet.

@@ -75,7 +75,7 @@ fn nonces_that_are_no_points__should_be_pinned_on_their_member() {
     world.tamper = Some(changing(1, Some(0), |message| {
         let Message::NonceOffer(offer) = message else { return None };
         let mut offer = offer.clone();
-        offer.commitments.iter_mut().for_each(|commitment| commitment.hiding = [0xFF; 33]);
+        offer.commitments.iter_mut().for_each(|commitment| commitment.hiding = [0xFF; 64]);
         Some(vec![offer.into()])
     }));
     // Only nonces offered from now on are bad: enough payments to use up the good ones.
@@ -156,8 +156,8 @@ fn nonces_in_anothers_name__should_not_be_taken() {
         first: u64::MAX - 1,
         commitments: vec![
             trestle_wire::committee::sign::Commitment {
-                hiding: [2; 33],
-                binding: [2; 33]
+                hiding: [2; 64],
+                binding: [2; 64]
             };
             8
         ],

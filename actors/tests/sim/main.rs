@@ -6,8 +6,10 @@
 mod byzantine;
 mod crashes;
 mod first;
+mod forgetful;
 mod lying;
 mod planted;
 mod scenario;
 mod seeds;
+mod upkeep;
 mod world;

@@ -24,11 +24,11 @@ use trestle_actors::{
 use trestle_bitcoind::Bitcoind;
 use trestle_keys::{Params, sealed::KeyFile, taproot::bitcoin_network};
 use trestle_p2p::P2pHandle;
-use trestle_store::Store;
+use trestle_store::{Store, StoreError};
 use trestle_wire::{BootId, Network, hello::Role};
 
 use super::{
-    RunError, feeds,
+    RunError, feeds, gauges,
     guard::{GuardedCoins, SinceStart},
     handler::{self, Mailboxes},
 };
@@ -92,6 +92,7 @@ pub(super) fn start(mut parts: Parts<'_>) -> Result<Actors, RunError> {
         compute: Arc::new(pool),
     };
     let mut actors = Actors::default();
+    gauges::tip(&mut parts);
     if parts.config.roles.contains(&Role::Committee) {
         start_committee(&mut parts, &shared, &mut actors)?;
     }
@@ -109,6 +110,7 @@ fn start_committee(
 ) -> Result<(), RunError> {
     let counters = committee::Metrics::default();
     counters.register(metrics::ours(parts.registry));
+    gauges::show_committee(&counters);
     let setup = committee::Setup {
         params: Arc::clone(&shared.params),
         me: parts.keys.identity.peer.peer(),
@@ -127,6 +129,7 @@ fn start_committee(
         metrics: counters.clone(),
     };
     let (mailbox, letters) = Mailbox::new(MAILBOX);
+    mailbox.register(metrics::ours(parts.registry), "committee");
     let (status, health) = watch::channel(ActorStatus::Loading);
     let actor = CommitteeActor::new(setup);
     let (clock, stop) = (Arc::clone(&shared.clock), parts.stop.clone());
@@ -145,6 +148,8 @@ fn start_committee(
 fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors) {
     let counters = coordinator::Metrics::default();
     counters.register(metrics::ours(parts.registry));
+    gauges::show_coordinator(&counters);
+    gauges::lag("wallet", counters.wallet_height.clone(), parts);
     let (events, heard) = broadcast::channel(EVENTS);
     let setup = coordinator::Setup {
         params: Arc::clone(&shared.params),
@@ -158,6 +163,7 @@ fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors
         events,
     };
     let (mailbox, letters) = Mailbox::new(MAILBOX);
+    mailbox.register(metrics::ours(parts.registry), "coordinator");
     let means = Means {
         store: Arc::clone(&parts.store),
         network: Arc::new(parts.p2p.clone()),
@@ -187,7 +193,17 @@ fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors
 }
 
 fn ended(actor: &str, result: Result<(), Fault>) -> Result<(), RunError> {
-    result.map_err(|fault| RunError::Actor(format!("{actor}: {fault}")))
+    result.map_err(|fault| match fault {
+        Fault::Store(StoreError::NotOwner(why)) => RunError::TakenOver(why),
+        Fault::Store(
+            StoreError::Conflict { .. }
+            | StoreError::Corrupt(_)
+            | StoreError::Unavailable(_)
+            | StoreError::Unknown(_),
+        )
+        | Fault::Invariant(_)
+        | Fault::Stopping => RunError::Actor(format!("{actor}: {fault}")),
+    })
 }
 
 fn policy(parts: &Parts<'_>) -> Result<Policy, RunError> {
@@ -236,6 +252,6 @@ fn settings(parts: &Parts<'_>) -> Settings {
         max_versions: 16,
         max_fee: parts.config.committee.max_fee,
         max_fee_rate: config.max_fee_rate,
-        retry_ms: 5_000,
+        retry_ms: 1_000,
     }
 }

@@ -63,7 +63,13 @@ impl Handler {
         params: Option<Params>,
         registry: &mut Registry,
     ) -> Self {
-        let dropped = Family::default();
+        let dropped: Family<Dropped, Counter> = Family::default();
+        // At 0 from the start, so that an alarm sees the first.
+        for role in ["committee", "coordinator"] {
+            for reason in ["mailbox_full", Refusal::NoSuchRole.label()] {
+                let _ = dropped.get_or_create(&Dropped { role, reason });
+            }
+        }
         metrics::ours(registry).register(
             "node_messages_dropped",
             "Messages that no actor took, by role and reason",
@@ -91,10 +97,10 @@ impl Handler {
             Audience::Committee => self.offer("committee", received),
             Audience::Coordinator => self.offer("coordinator", received),
             Audience::Both => {
-                // Neither kind is durable, so there is no acknowledgement to share.
+                // Whoever waits for an acknowledgement is a coordinator that owes a key to a member.
                 let copy = Received { inbound: inbound.clone(), ack: None };
-                self.offer("committee", copy);
-                self.offer("coordinator", received);
+                self.offer("coordinator", copy);
+                self.offer("committee", received);
             }
         }
     }
@@ -140,19 +146,19 @@ fn audience(message: &Message, from: &Peer, params: Option<&Params>) -> Audience
         | Message::DkgRound1Set(_)
         | Message::DkgEchoSet(_)
         | Message::DkgRound2Set(_)
-        | Message::KeyReady(_)
         | Message::NonceRequest(_)
         | Message::SignRequest(_) => Audience::Committee,
         Message::DkgRound1(_)
         | Message::DkgEcho(_)
         | Message::DkgRound2(_)
         | Message::DkgCertificate(_)
-        | Message::KeyFetch(_)
         | Message::NonceOffer(_)
         | Message::SignShares(_)
         | Message::SignRefused(_) => Audience::Coordinator,
-        // These two go both ways: what a coordinator says is for members, and the reverse.
+        // These go both ways: what a coordinator says is for members, and the reverse.
         Message::DkgAbort(abort) => by_sender(&abort.session.key.committee, from, params),
+        Message::KeyReady(ready) => by_sender(&ready.session.key.committee, from, params),
+        Message::KeyFetch(fetch) => by_sender(&fetch.committee, from, params),
         Message::MemberStatus(status) => by_sender(&status.committee, from, params),
     }
 }

@@ -188,7 +188,7 @@ pub fn verify_all_certificates(
     committee: &Committee,
     ready: &KeyReady,
 ) -> Result<(), SignatureError> {
-    let KeyReady { session, public, transcript, certificates, proof: _ } = ready;
+    let KeyReady { session, public, transcript, certificates, proof: _, birth: _ } = ready;
     let signed: Vec<u16> = certificates.iter().map(|by| by.index).collect();
     let expected: Vec<u16> = committee.members.iter().map(|member| member.index).collect();
     if signed != expected {

@@ -102,6 +102,11 @@ impl World {
         self.ground.bitcoind.chain().fund(&script, Amount::from_sat(sats));
     }
 
+    /// Asks for every payment that is not accepted.
+    pub(crate) fn ask_for_payments(&mut self) {
+        self.ask_again();
+    }
+
     /// Asks again for what was not answered.
     pub(super) fn ask_again(&mut self) {
         if !matches!(self.nodes[0].role, Role::Coordinator(_)) {

@@ -151,7 +151,7 @@ impl Lie {
             }
             (Self::Garbage, Message::NonceOffer(mut offer)) => {
                 match dice::below(rng, 3) {
-                    0 => offer.commitments.iter_mut().for_each(|one| one.hiding = [0xFF; 33]),
+                    0 => offer.commitments.iter_mut().for_each(|one| one.hiding = [0xFF; 64]),
                     1 => offer.commitments.clear(),
                     _ => offer.first = u64::MAX - 2,
                 }

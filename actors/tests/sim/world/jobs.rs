@@ -16,7 +16,8 @@ impl World {
         for job in jobs {
             let input = match job {
                 Job::Check { session, attempt, work } => {
-                    CoordinatorInput::Checked { session, attempt, verdicts: work() }
+                    let verdicts = work.into_iter().flat_map(|piece| piece()).collect();
+                    CoordinatorInput::Checked { session, attempt, verdicts }
                 }
                 Job::Deliver { key, to, id: _, message } => {
                     self.deliver(key, to, &message);

@@ -115,6 +115,14 @@ impl Node {
         addresses.expect("the node runs").first().expect("not empty").clone()
     }
 
+    /// Where it listens with a transport, with its peer id.
+    pub(crate) async fn listening(&self, transport: &str) -> String {
+        let mut addresses = self.handle.listen_addrs();
+        let with = |all: &Vec<String>| all.iter().find(|at| at.contains(transport)).cloned();
+        let bound = soon("a listen address", addresses.wait_for(|all| with(all).is_some())).await;
+        with(&bound.expect("the node runs")).expect("waited for")
+    }
+
     /// Waits until messages flow to and from the peer.
     pub(crate) async fn ready(&self, peer: Peer) -> PeerInfo {
         self.wait("a ready peer", |info| info.peer == peer && info.ready).await
@@ -222,6 +230,7 @@ pub(crate) fn durable() -> Message {
         transcript: Hash32([3; 32]),
         certificates: vec![],
         proof: [4; 64],
+        birth: 0,
     }
     .into()
 }

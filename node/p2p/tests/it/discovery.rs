@@ -4,7 +4,7 @@
 use trestle_actors::ports::SendMessage;
 use trestle_p2p::PeerEvent;
 
-use crate::common::{Node, Setup, event, peer, session};
+use crate::common::{Node, QUIC, Setup, TCP, event, peer, session};
 
 const TABLE: [u8; 2] = [1, 2];
 
@@ -46,6 +46,21 @@ async fn discovery__should_find_a_member_that_comes_later() {
     a.wait("the bootnode", |info| info.peer == peer(9) && info.connected).await;
     let b = Setup::member(2, &TABLE, &known).start();
     tokio::join!(a.ready(b.peer()), b.ready(a.peer()));
+}
+
+#[tokio::test]
+async fn discovery__should_look_up_the_name_of_a_bootnode() {
+    let bootnode = Setup { listen: vec![TCP.to_owned(), QUIC.to_owned()], ..Setup::bootnode(9) };
+    let bootnode = bootnode.start();
+    for (seed, transport) in [(1, "/tcp/"), (2, "/udp/")] {
+        let address = bootnode.listening(transport).await;
+        let named = address.replace("/ip4/127.0.0.1/", "/dns4/localhost/");
+        assert!(named.starts_with("/dns4/localhost/"), "{named}");
+
+        let node = Setup::member(seed, &TABLE, &[named]).start();
+
+        node.wait("the bootnode", |info| info.peer == peer(9) && info.connected).await;
+    }
 }
 
 #[tokio::test]

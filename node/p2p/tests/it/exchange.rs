@@ -97,7 +97,8 @@ async fn start__should_say_which_address_is_wrong_or_taken() {
     let taken = taken.split("/p2p/").next().expect("an address").to_owned();
     for (listen, bootnode, expected) in [
         (taken.as_str(), "", "cannot listen on"),
-        ("/dns4/example.org/tcp/1", "", "names no transport of ours"),
+        ("/dnsaddr/example.org", "", "names no transport of ours"),
+        ("/dns4/example.org/tcp/1", "", "a node listens on an IP address"),
         ("nonsense", "", "is not a multiaddress"),
         (QUIC, "/ip4/127.0.0.1/tcp/1", "names no peer"),
         (QUIC, "/ip4/0.0.0.0/tcp/1", "cannot be dialled"),

@@ -56,7 +56,7 @@ impl World {
     fn nonces(&mut self, count: usize) -> Nonces {
         let first = self.next_nonce;
         self.next_nonce += count as u64;
-        let commitment = Commitment { hiding: [2; 33], binding: [3; 33] };
+        let commitment = Commitment { hiding: [2; 64], binding: [3; 64] };
         Nonces { boot: BootId([1; 8]), first, commitments: vec![commitment; count], rank: 0 }
     }
 

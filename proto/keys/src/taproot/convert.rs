@@ -12,8 +12,12 @@ use frost_secp256k1_tr::{
     round1::{NonceCommitment, SigningCommitments},
     round2::SignatureShare,
 };
+use k256::{
+    AffinePoint, EncodedPoint,
+    elliptic_curve::sec1::{FromEncodedPoint as _, ToEncodedPoint as _},
+};
 use trestle_wire::committee::{
-    MAX_MEMBERS, Point,
+    MAX_MEMBERS, Point, WidePoint,
     dkg::{PublicKeys, VerifyingShare as WireShare},
     sign::Commitment,
 };
@@ -26,10 +30,14 @@ const ODD: u8 = 3;
 /// FROST's form of a nonce commitment.
 ///
 /// # Errors
-/// [`PointError::NotAPoint`] names the half that is not the canonical bytes of a curve point.
+/// [`PointError::NotAPoint`] names the half that is not the coordinates of a curve point.
 pub fn commitment_from_wire(commitment: &Commitment) -> Result<SigningCommitments, PointError> {
-    let part =
-        |what: &'static str, bytes: &Point| canonical(what, bytes, NonceCommitment::deserialize);
+    let part = |what: &'static str, bytes: &WidePoint| {
+        let encoded = EncodedPoint::from_untagged_bytes(bytes.into());
+        let point: Option<AffinePoint> = AffinePoint::from_encoded_point(&encoded).into();
+        let point = point.ok_or(PointError::NotAPoint { what })?;
+        Ok(NonceCommitment::new(point.into()))
+    };
     let hiding = part("hiding commitment", &commitment.hiding)?;
     let binding = part("binding commitment", &commitment.binding)?;
     Ok(SigningCommitments::new(hiding, binding))
@@ -38,11 +46,12 @@ pub fn commitment_from_wire(commitment: &Commitment) -> Result<SigningCommitment
 /// The wire's form of a nonce commitment.
 pub fn commitment_to_wire(commitment: &SigningCommitments) -> Commitment {
     let part = |point: &NonceCommitment| {
-        let bytes = point.serialize().expect(
-            "a commitment was read from bytes, which excludes the identity, or made from a random \
-             nonce, which is 0 once in 2^256",
-        );
-        bytes.try_into().expect("a compressed point has 33 bytes")
+        let encoded = point.value().to_affine().to_encoded_point(false);
+        let bytes = encoded.as_bytes().get(1..).and_then(|bytes| bytes.try_into().ok());
+        bytes.expect(
+            "a commitment was read from coordinates, which excludes the identity, or made from a \
+             random nonce, which is 0 once in 2^256",
+        )
     };
     Commitment { hiding: part(commitment.hiding()), binding: part(commitment.binding()) }
 }

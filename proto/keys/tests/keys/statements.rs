@@ -63,6 +63,7 @@ fn ready(trio: &Trio) -> KeyReady {
         transcript,
         certificates: INDEXES.map(certify).to_vec(),
         proof: [0; 64],
+        birth: 0,
     }
 }
 

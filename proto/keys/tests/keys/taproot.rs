@@ -3,8 +3,8 @@
 use bitcoin::secp256k1::{Message, Secp256k1, XOnlyPublicKey, schnorr};
 use proptest::prelude::*;
 use trestle_keys::taproot::{
-    PointError, Tweak, commitment_from_wire, internal_key, output_key, public_keys_from_wire,
-    public_keys_to_wire, script_pubkey, signature_share_from_wire,
+    PointError, Tweak, commitment_from_wire, commitment_to_wire, internal_key, output_key,
+    public_keys_from_wire, public_keys_to_wire, script_pubkey, signature_share_from_wire,
 };
 use trestle_wire::committee::{dkg::PublicKeys, sign::Commitment};
 
@@ -18,6 +18,10 @@ pub(crate) fn verifies(key: XOnlyPublicKey, message: &[u8; 32], signature: &[u8;
     let signature = schnorr::Signature::from_slice(signature).expect("64 bytes");
     let message = Message::from_digest(*message);
     Secp256k1::verification_only().verify_schnorr(&signature, &message, &key).is_ok()
+}
+
+fn must_wide(hex: &str) -> [u8; 64] {
+    hex::decode(hex).expect("hex").try_into().expect("64 bytes")
 }
 
 fn must_internal(frost: &Frost) -> XOnlyPublicKey {
@@ -146,12 +150,29 @@ fn points__should_be_refused_in_any_form_but_the_canonical_one() {
         keys.shares[1].point = bytes;
         let share = PointError::NotAPoint { what: "verifying share" };
         assert_eq!(public_keys_from_wire(&keys, 2), Err(share), "{bytes:?}");
+    }
+}
+
+#[test]
+fn commitment__should_be_refused_unless_both_halves_are_on_the_curve() {
+    // The generator; its X with a wrong Y; X and Y swapped; not below the field's order; nothing.
+    let good = must_wide(
+        "79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798\
+         483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8",
+    );
+    let mut wrong = good;
+    wrong[63] ^= 1;
+    let mut swapped = good;
+    swapped.rotate_left(32);
+    for bytes in [wrong, swapped, [0xff; 64], [0; 64]] {
         let hiding = commitment_from_wire(&Commitment { hiding: bytes, binding: good });
         assert_eq!(hiding, Err(PointError::NotAPoint { what: "hiding commitment" }), "{bytes:?}");
         let binding = commitment_from_wire(&Commitment { hiding: good, binding: bytes });
         assert_eq!(binding, Err(PointError::NotAPoint { what: "binding commitment" }), "{bytes:?}");
     }
-    assert!(commitment_from_wire(&Commitment { hiding: good, binding: good }).is_ok());
+    let accepted = commitment_from_wire(&Commitment { hiding: good, binding: good });
+    let accepted = accepted.expect("the generator is a point");
+    assert_eq!(commitment_to_wire(&accepted), Commitment { hiding: good, binding: good });
 }
 
 #[test]
@@ -189,11 +210,12 @@ proptest! {
     ) {
         let mut bytes = [first; 33];
         bytes[1..].copy_from_slice(&rest);
-        let commitment = Commitment { hiding: bytes, binding: bytes };
-        let accepted = commitment_from_wire(&commitment);
+        let mut keys = wire(&must_generate(1));
+        keys.shares[1].point = bytes;
+        let accepted = public_keys_from_wire(&keys, 2);
         prop_assert_eq!(accepted.is_ok(), internal_key(&bytes).is_ok());
         if let Ok(accepted) = accepted {
-            prop_assert_eq!(trestle_keys::taproot::commitment_to_wire(&accepted), commitment);
+            prop_assert_eq!(public_keys_to_wire(&accepted, INDEXES).expect("three members"), keys);
         }
     }
 }

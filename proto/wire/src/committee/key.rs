@@ -11,7 +11,11 @@ use crate::{
     primitives::{BootId, Hash32, KeyRef},
 };
 
-/// Coordinator to member, durable: everything that makes a key usable.
+/// Most keys that one [`KeyFetch`] of a coordinator is answered with; it asks again for more.
+pub const FETCHED_KEYS: usize = 8;
+
+/// Everything that makes a key usable. Coordinator to member: durable. Member to coordinator: the
+/// answer to a [`KeyFetch`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct KeyReady {
     /// The attempt that made the key.
@@ -24,14 +28,17 @@ pub struct KeyReady {
     pub certificates: Vec<MemberSignature>,
     /// Threshold signature over the mock transaction of this key.
     pub proof: Signature,
+    /// Height of the sender's best block when the key was certified, 0 if it did not know: a hint
+    /// for where to start looking for coins. Nobody signs it, and nothing else may follow from it.
+    pub birth: u32,
 }
 
-/// Member to coordinator: send me the keys that I do not list.
+/// Member to coordinator, or coordinator to member: send me the keys that I do not list.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct KeyFetch {
     /// The committee.
     pub committee: String,
-    /// Usable keys the member has.
+    /// Keys that need not be sent.
     pub have: Vec<KeyRef>,
 }
 

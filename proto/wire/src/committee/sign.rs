@@ -2,14 +2,36 @@
 
 use bincode::{Decode, Encode};
 
-use super::{MAX_BATCH, MAX_MEMBERS, Point, check_key, payment::PaymentProposal};
+use super::{
+    MAX_BATCH, MAX_MEMBERS, WidePoint, check_key,
+    payment::{MAX_RECIPIENTS, MAX_TRANSACTION, PaymentProposal},
+};
 use crate::{
-    codec::{DecodeError, at_most},
+    codec::{DecodeError, MAX_ENVELOPE, at_most},
     primitives::{BootId, KeyRef, SessionId},
 };
 
 /// The most bytes a text to be signed (BIP-322) may have.
 pub const MAX_TEXT: usize = 64 * 1024;
+
+/// Most bytes of an envelope with a [`SignRequest`] that are there whatever the numbers of signers
+/// and messages. Recipients are in the transaction too, where each takes up to 3 bytes less: the
+/// length of its script and its amount have other encodings there.
+const REQUEST_FRAME: usize = 2 * MAX_TRANSACTION + 4 * MAX_RECIPIENTS + 512;
+/// Most bytes of a [`Signer`] without commitments: index, boot, number of the first, their count.
+const SIGNER_FRAME: usize = 3 + 8 + 9 + 3;
+/// Bytes of a commitment: it has no length and no number in it.
+const COMMITMENT: usize = size_of::<Commitment>();
+/// Most bytes of a message's number.
+const MESSAGE: usize = 3;
+
+/// Most messages of a session with so many signers, so that every request of it fits into an
+/// envelope, whatever the payment is like: [`MAX_BATCH`] up to 31 signers, fewer above.
+pub const fn most_messages(signers: usize) -> usize {
+    let left = MAX_ENVELOPE.saturating_sub(REQUEST_FRAME + signers * SIGNER_FRAME);
+    let most = left / (MESSAGE + signers * COMMITMENT);
+    if most < MAX_BATCH { most } else { MAX_BATCH }
+}
 
 /// Coordinator to member: make nonces ahead of time.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -39,9 +61,9 @@ pub struct NonceOffer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Commitment {
     /// D in the FROST paper.
-    pub hiding: Point,
+    pub hiding: WidePoint,
     /// E in the FROST paper.
-    pub binding: Point,
+    pub binding: WidePoint,
 }
 
 /// What is to be signed, with all that a member needs to judge it. Numbered from 0 in the order

@@ -3,7 +3,7 @@
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
 use trestle_wire::{
-    DecodeError, Envelope, KeyRef, Message,
+    BootId, DecodeError, Envelope, KeyRef, Message,
     codec::{self, MAX_ENVELOPE},
     committee::{
         MAX_BATCH, MAX_MEMBERS,
@@ -12,7 +12,7 @@ use trestle_wire::{
         },
         key::KeyFetch,
         payment::{MAX_RECIPIENTS, MAX_TRANSACTION, Recipient},
-        sign::{MAX_TEXT, NonceRequest, Purpose, RefusalCode, SignRequest},
+        sign::{MAX_TEXT, NonceRequest, Purpose, RefusalCode, SignRequest, Signer, most_messages},
     },
     hello::{Role, Section},
 };
@@ -189,6 +189,7 @@ fn largest() -> Vec<Message> {
     ready.session = session.clone();
     ready.public.shares = vec![ready.public.shares[0].clone(); MAX_MEMBERS];
     ready.certificates = vec![samples::by(u16::MAX); MAX_MEMBERS];
+    ready.birth = u32::MAX;
     let mut certificate = samples::certificate();
     certificate.public = ready.public.clone();
     let mut offer = samples::nonce_offer();
@@ -221,15 +222,59 @@ fn largest() -> Vec<Message> {
     ]
 }
 
-/// 1,000 messages and 34 signers, with a payment of a thousand recipients.
+/// As many messages as fit for 34 signers, with a payment of a thousand recipients.
 fn largest_request() -> SignRequest {
     let mut proposal = samples::payment();
     proposal.transaction = vec![2; MAX_TRANSACTION];
     proposal.recipients = vec![Recipient { script: vec![1; 34], sats: u64::MAX }; MAX_RECIPIENTS];
     let mut request = samples::sign_request(Purpose::Payment(proposal));
-    request.messages = (0..1_000).collect();
+    let most = u16::try_from(most_messages(34)).expect("at most a thousand");
+    request.messages = (0..most).collect();
     let mut signer = request.signers[0].clone();
-    signer.commitments = vec![samples::commitment(); MAX_BATCH];
+    signer.commitments = vec![samples::commitment(); usize::from(most)];
     request.signers = vec![signer; 34];
     request
+}
+
+/// The largest request there can be with so many signers and messages.
+fn request(signers: usize, messages: usize) -> Message {
+    let number = |at: usize| u16::try_from(at).expect("small");
+    // Recipients of the form that costs most beside the transaction, and fill it.
+    let script = vec![0x6a; MAX_TRANSACTION / MAX_RECIPIENTS - 9];
+    let recipient = Recipient { script, sats: u64::MAX };
+    let mut proposal = samples::payment();
+    proposal.transaction = vec![0xff; MAX_TRANSACTION];
+    proposal.recipients = vec![recipient; MAX_RECIPIENTS];
+    let signer = |at: usize| Signer {
+        index: u16::MAX - number(at),
+        boot: BootId([0xff; 8]),
+        first: u64::MAX,
+        commitments: vec![samples::commitment(); messages],
+    };
+    let key = KeyRef { committee: "c".repeat(32), generation: u32::MAX, epoch: u32::MAX };
+    SignRequest {
+        attempt: u32::MAX,
+        key,
+        messages: (0..messages).map(number).collect(),
+        signers: (0..signers).map(signer).collect(),
+        ..samples::sign_request(Purpose::Payment(proposal))
+    }
+    .into()
+}
+
+#[test]
+fn sign_request__should_fit_an_envelope_with_as_many_messages_as_are_said_to_fit() {
+    for (signers, most) in [(1, MAX_BATCH), (31, MAX_BATCH), (100, 311), (MAX_MEMBERS, 243)] {
+        // Given
+        assert_eq!(most_messages(signers), most, "{signers} signers");
+        // When
+        let message = request(signers, most);
+        let bytes = samples::seal(&message).to_bytes();
+        // Then
+        assert!(bytes.len() <= MAX_ENVELOPE, "{signers} signers: {} bytes", bytes.len());
+        assert_eq!(Envelope::from_bytes(&bytes).and_then(|sealed| sealed.open()), Ok(message));
+    }
+    // And no more than a little less than what there is room for.
+    let bytes = samples::seal(&request(100, 311 + 1)).to_bytes();
+    assert!(bytes.len() > MAX_ENVELOPE, "{} bytes", bytes.len());
 }

@@ -166,6 +166,7 @@ pub(crate) fn key_ready() -> KeyReady {
         transcript: Hash32([0xe0; 32]),
         certificates: vec![by(1), by(2), by(7)],
         proof: [0x54; 64],
+        birth: 840_000,
     }
 }
 
@@ -181,7 +182,7 @@ pub(crate) fn member_status() -> MemberStatus {
 }
 
 pub(crate) fn commitment() -> Commitment {
-    Commitment { hiding: [0x02; 33], binding: [0x03; 33] }
+    Commitment { hiding: [0x02; 64], binding: [0x03; 64] }
 }
 
 pub(crate) fn nonce_offer() -> NonceOffer {

@@ -70,7 +70,7 @@ pub struct Agreed {
 }
 
 impl Agreed {
-    /// The message that makes the key usable.
+    /// The message that makes the key usable; its hint of a height is the sender's to fill in.
     pub fn ready(&self, session: &DkgSession, proof: Signature) -> KeyReady {
         KeyReady {
             session: session.clone(),
@@ -78,6 +78,7 @@ impl Agreed {
             transcript: self.transcript,
             certificates: self.certificates.clone(),
             proof,
+            birth: 0,
         }
     }
 }
