@@ -60,11 +60,20 @@ pub(crate) fn is_circuit(address: &Multiaddr) -> bool {
     address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
-/// Whether it starts with an IP address and one of our transports.
-pub(crate) fn has_transport(address: &Multiaddr) -> bool {
-    let mut parts = address.iter();
-    let ip = matches!(parts.next(), Some(Protocol::Ip4(_) | Protocol::Ip6(_)));
-    ip && match parts.next() {
+/// Whether it can be dialled once its name, if it starts with one, has been looked up.
+pub(crate) fn has_host(address: &Multiaddr) -> bool {
+    (ip(address).is_some() || is_name(address)) && is_transport(address)
+}
+
+/// Whether it starts with a name of the DNS in place of an IP address.
+pub(crate) fn is_name(address: &Multiaddr) -> bool {
+    matches!(address.iter().next(), Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)))
+}
+
+/// Whether one of our transports follows the first part.
+fn is_transport(address: &Multiaddr) -> bool {
+    let mut parts = address.iter().skip(1);
+    match parts.next() {
         Some(Protocol::Tcp(_)) => true,
         Some(Protocol::Udp(_)) => matches!(parts.next(), Some(Protocol::QuicV1)),
         Some(_) | None => false,
@@ -77,15 +86,16 @@ pub(crate) fn is_unspecified(address: &Multiaddr) -> bool {
 }
 
 /// Whether others can have told us this address in earnest: never a wildcard, and this machine's
-/// own loopback only where all nodes may be on one machine.
+/// own loopback only where all nodes may be on one machine. Names are taken as well: wherever one
+/// leads, the other end must prove the peer id.
 pub(crate) fn is_usable(address: &Multiaddr, network: Network) -> bool {
     let local = match network {
         Network::Regtest => true,
         Network::Bitcoin | Network::Testnet4 | Network::Signet => false,
     };
-    has_transport(address)
+    has_host(address)
         && address.iter().count() <= MOST_PARTS
-        && ip(address).is_some_and(|ip| {
+        && ip(address).is_none_or(|ip| {
             !ip.is_unspecified() && !ip.is_multicast() && (local || !ip.is_loopback())
         })
 }
@@ -115,7 +125,7 @@ mod tests {
     use libp2p::{Multiaddr, PeerId, identity::Keypair};
     use trestle_wire::Network;
 
-    use super::{has_transport, is_usable, split_peer, to_peer, to_peer_id};
+    use super::{has_host, is_name, is_usable, split_peer, to_peer, to_peer_id};
 
     #[test]
     fn address__should_cross_both_notations_of_a_peer() {
@@ -137,14 +147,31 @@ mod tests {
             ("/ip6/::/tcp/4100", false, false),
             ("/ip4/224.0.0.1/udp/4100/quic-v1", false, false),
             ("/ip4/192.0.2.1/udp/4100", false, false),
-            ("/dns4/example.org/tcp/4100", false, false),
+            ("/dns4/example.org/tcp/4100", true, true),
+            ("/dnsaddr/example.org", false, false),
             ("/memory/1", false, false),
         ] {
             let address = must_parse(text);
             assert_eq!(is_usable(&address, Network::Bitcoin), on_mainnet, "{text} on mainnet");
             assert_eq!(is_usable(&address, Network::Regtest), on_regtest, "{text} on regtest");
         }
-        assert!(!has_transport(&Multiaddr::empty()));
+        assert!(!has_host(&Multiaddr::empty()));
+    }
+
+    #[test]
+    fn address__should_have_a_host_that_is_an_ip_address_or_a_name() {
+        for (text, host, name) in [
+            ("/ip4/192.0.2.1/tcp/4100", true, false),
+            ("/dns4/example.org/tcp/4100", true, true),
+            ("/dns6/example.org/udp/4100/quic-v1", true, true),
+            ("/dns/example.org/tcp/4100", true, true),
+            ("/dns4/example.org/udp/4100", false, true),
+            ("/dnsaddr/example.org", false, false),
+        ] {
+            let address = must_parse(text);
+            assert_eq!(has_host(&address), host, "{text}");
+            assert_eq!(is_name(&address), name, "{text}");
+        }
     }
 
     #[test]

@@ -134,7 +134,14 @@ impl Config {
                 return Err(StartError::Address { field: "external", text: text.clone(), problem });
             }
         }
-        Ok(Addresses { listen: parse_all("listen", &self.listen)?, external, bootnodes, relays })
+        let listen = parse_all("listen", &self.listen)?;
+        if let Some((text, _)) =
+            self.listen.iter().zip(&listen).find(|(_, at)| address::is_name(at))
+        {
+            let problem = "is a name: a node listens on an IP address; names go into external";
+            return Err(StartError::Address { field: "listen", text: text.clone(), problem });
+        }
+        Ok(Addresses { listen, external, bootnodes, relays })
     }
 }
 
@@ -147,9 +154,10 @@ fn parse(field: &'static str, text: &str) -> Result<Multiaddr, StartError> {
     let parsed: Multiaddr = text
         .parse()
         .map_err(|_| bad("is not a multiaddress: expected for example /ip4/192.0.2.1/tcp/4100"))?;
-    if !address::has_transport(&parsed) {
+    if !address::has_host(&parsed) {
         return Err(bad(
-            "names no transport of ours: expected /ip4/…/tcp/… or /ip4/…/udp/…/quic-v1",
+            "names no transport of ours: expected /ip4/…/tcp/… or /ip4/…/udp/…/quic-v1, with \
+             /ip6/…, /dns4/…, /dns6/… or /dns/… in place of /ip4/… as well",
         ));
     }
     Ok(parsed)

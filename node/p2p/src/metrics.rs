@@ -21,6 +21,22 @@ struct Outcome {
     outcome: &'static str,
 }
 
+/// The words of `dropped`, `lost` and `answers` that an alarm may watch. They are shown from the
+/// start, at 0: an increase from nothing to 1 is none to Prometheus.
+const DROPPED: [&str; 9] = [
+    "busy",
+    "limit",
+    "malformed",
+    "network",
+    "no_hello",
+    "not_allowed",
+    "parameters",
+    "replay",
+    "unknown",
+];
+const LOST: [&str; 5] = ["mailbox_full", "not_connected", "parameters", "queue_full", "stopping"];
+const ANSWERS: [&str; 5] = ["accepted", "busy", "duplicate", "failed", "timeout"];
+
 /// All of them; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
@@ -45,6 +61,15 @@ impl Metrics {
     /// Registers everything as `trestle_p2p_…`.
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let new = Self::default();
+        for reason in DROPPED {
+            let _ = new.dropped.get_or_create(&Reason { reason });
+        }
+        for reason in LOST {
+            let _ = new.lost.get_or_create(&Reason { reason });
+        }
+        for outcome in ANSWERS {
+            let _ = new.answers.get_or_create(&Outcome { outcome });
+        }
         let r = registry.sub_registry_with_prefix("trestle_p2p");
         r.register("messages_received", "Messages handed to actors, by kind", new.received.clone());
         r.register("messages_sent", "Messages sent, by kind", new.sent.clone());

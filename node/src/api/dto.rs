@@ -39,6 +39,9 @@ pub struct PeerDto {
     pub address: Option<String>,
     /// Whether it is reached through a relay only.
     pub relayed: bool,
+    /// Whether the shared parameters list it. With others nothing is compared.
+    #[serde(default)]
+    pub listed: bool,
     /// Whether both have compared parameters and agree, so that messages flow.
     pub agrees: bool,
 }

@@ -276,5 +276,13 @@ fn status_text(committee: &CommitteeDto) -> String {
         ]
     });
     let members = table(["member", "peer", "online", "height", "nonces", "blamed"], rows.collect());
-    format!("{}\n{members}", pairs(&head))
+    let elsewhere = match &committee.live {
+        Some(_) => String::new(),
+        None => format!(
+            "\nThis node does not coordinate {name}. Its keys, money and members are known to the \
+             coordinators above:\nask there with `trestle committee status {name} --node DIR`.\n",
+            name = committee.name
+        ),
+    };
+    format!("{}\n{members}{elsewhere}", pairs(&head))
 }

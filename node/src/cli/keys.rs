@@ -32,6 +32,9 @@ pub(super) enum KeysCommand {
     },
     /// Shows the public parts.
     Show {
+        /// Prints them as the lines of a member in the file of shared parameters.
+        #[arg(long)]
+        toml: bool,
         #[command(flatten)]
         target: Target,
         #[command(flatten)]
@@ -72,7 +75,9 @@ pub(super) struct Target {
     /// The node's data folder.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The network, where no config says it; only test keys depend on it.
+    /// The network, for a data folder without a config. The keys are the same on every network; it
+    /// decides one thing: cheap test keys (TRESTLE_INSECURE_TEST_KEYS=1) are for regtest only. With
+    /// a config, the network is the config's or its parameters'.
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     network: Option<Network>,
 }
@@ -96,13 +101,14 @@ pub(super) fn run(output: &Output, command: KeysCommand) -> Result<(), CliError>
             let keys = keystore::create(&path, &passphrase, cost)?;
             show(output, &keys, path)
         }
-        KeysCommand::Show { target, passphrase } => {
+        KeysCommand::Show { toml, target, passphrase } => {
             let (path, cost) = target.resolve()?;
             // Before the prompt: a file that cannot be used needs no passphrase.
             keystore::read(&path)?;
             let passphrase = passphrase.get("Passphrase of the keys: ")?;
             let keys = keystore::open(&path, &passphrase, cost)?;
-            show(output, &keys, path)
+            let form = if toml { as_member } else { as_pairs };
+            output.result(&PublicKeys::new(&keys, path), form)
         }
         KeysCommand::Export { target, out, passphrase, new_passphrase } => {
             let (path, cost) = target.resolve()?;
@@ -147,16 +153,33 @@ fn make_folder(path: &std::path::Path) -> Result<(), CliError> {
 }
 
 fn show(output: &Output, keys: &KeyFile, file: PathBuf) -> Result<(), CliError> {
-    let public = PublicKeys {
-        peer: keys.identity.peer.peer().to_string(),
-        committee_key: hex::encode(keys.identity.committee.xonly()),
-        file,
-    };
-    output.result(&public, |public| {
-        pairs(&[
-            ("peer", public.peer.clone()),
-            ("committee key", public.committee_key.clone()),
-            ("file", public.file.display().to_string()),
-        ])
-    })
+    output.result(&PublicKeys::new(keys, file), as_pairs)
+}
+
+impl PublicKeys {
+    fn new(keys: &KeyFile, file: PathBuf) -> Self {
+        Self {
+            peer: keys.identity.peer.peer().to_string(),
+            committee_key: hex::encode(keys.identity.committee.xonly()),
+            file,
+        }
+    }
+}
+
+fn as_pairs(public: &PublicKeys) -> String {
+    pairs(&[
+        ("peer", public.peer.clone()),
+        ("committee key", public.committee_key.clone()),
+        ("file", public.file.display().to_string()),
+    ])
+}
+
+// The index is the committee's to choose: the line is left out of the TOML, so that a file in which
+// nobody filled it in is refused.
+fn as_member(public: &PublicKeys) -> String {
+    format!(
+        "[[committee.member]]\n# index = 1 to 65535, given once by the committee and never changed\n\
+         peer = \"{}\"\nkey = \"{}\"\n",
+        public.peer, public.committee_key
+    )
 }

@@ -34,7 +34,10 @@ Exit codes:
   3  the node refused
   4  the node cannot be reached
   5  the config or the shared parameters cannot be used
-  6  the keys cannot be used (missing, wrong passphrase, wrong mode, damaged)";
+  6  the keys cannot be used (missing, wrong passphrase, wrong mode, damaged)
+
+With --json a result is one JSON document on stdout, and an error is one on stderr:
+{\"error\":{\"code\":…,\"message\":…,\"hint\":…}}, after the log where a command writes one.";
 
 /// One Bitcoin covenant node for every role.
 #[derive(Debug, Parser)]
@@ -70,7 +73,10 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misread(&error),
+    };
     let output = Output::new(cli.json);
     // Before anything is written: also `keys new` and `node init` make files.
     crate::process::harden();
@@ -89,6 +95,20 @@ pub fn main() -> ExitCode {
             error.exit.into()
         }
     }
+}
+
+/// Shows what is wrong with a command line, or the help that was asked for.
+fn misread(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if !json || !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.to_string();
+    // The rest is the usage, for people.
+    let what = text.split("\n\n").next().unwrap_or_default().trim();
+    let error = CliError::usage(what.strip_prefix("error: ").unwrap_or(what));
+    Output::new(true).error(&error.hint("--help shows what the command takes"));
+    Exit::Usage.into()
 }
 
 /// Runs a command that talks to a node.

@@ -1,6 +1,6 @@
 //! `trestle node`: set a node up, and look at a running one.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
@@ -21,8 +21,8 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum NodeCommand {
-    /// Writes a commented config for a role, and says what to do next.
-    Init(InitArgs),
+    /// Writes a commented config for one or more roles, and says what to do next.
+    Init(Box<InitArgs>),
     /// Shows who a running node is, whether it is ready, and its peers.
     Status(NodeArgs),
 }
@@ -30,9 +30,9 @@ pub(super) enum NodeCommand {
 /// What a new node's config says.
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
-    /// What the node is to do. More roles can be added in the config.
-    #[arg(long, value_enum)]
-    role: RoleArg,
+    /// What the node is to do: one role, or several as `--role bootnode,committee`.
+    #[arg(long, value_enum, value_delimiter = ',', required = true)]
+    role: Vec<RoleArg>,
     /// The folder for config and data; made if it is missing.
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
@@ -65,11 +65,29 @@ pub(super) struct InitArgs {
     bitcoin_cookie: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 enum RoleArg {
     Bootnode,
     Committee,
     Coordinator,
+}
+
+impl RoleArg {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Bootnode => "bootnode",
+            Self::Committee => "committee",
+            Self::Coordinator => "coordinator",
+        }
+    }
+
+    const fn template(self) -> &'static str {
+        match self {
+            Self::Bootnode => include_str!("../../../conf/bootnode.toml"),
+            Self::Committee => include_str!("../../../conf/committee.toml"),
+            Self::Coordinator => include_str!("../../../conf/coordinator.toml"),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -102,7 +120,7 @@ fn init(output: &Output, args: &InitArgs) -> Result<(), CliError> {
         .map_err(|e| CliError::new(Exit::Failed, e.to_string()))?;
     let shown = file.display();
     let mut next = vec![format!("trestle keys new -c {shown}")];
-    if args.role != RoleArg::Bootnode {
+    if args.follows_chain() {
         let params = args.params.clone().unwrap_or_else(|| args.dir.join("params.toml"));
         next.push(format!(
             "list this node's peer id and committee key in {} (the same content at every node)",
@@ -119,18 +137,42 @@ fn init(output: &Output, args: &InitArgs) -> Result<(), CliError> {
     })
 }
 
+impl InitArgs {
+    fn follows_chain(&self) -> bool {
+        self.role.iter().any(|role| *role != RoleArg::Bootnode)
+    }
+
+    /// The file of the first role that follows a chain, which has all sections but other roles' own.
+    fn template(&self) -> Template {
+        let roles: BTreeSet<RoleArg> = self.role.iter().copied().collect();
+        let chain = roles.iter().find(|role| **role != RoleArg::Bootnode).copied();
+        let base = chain.unwrap_or(RoleArg::Bootnode);
+        let mut template = Template::new(base.template());
+        if roles.len() == 1 {
+            return template;
+        }
+        let names: Vec<String> = roles.iter().map(|role| role.name().to_owned()).collect();
+        template.list("", "roles", &names);
+        for role in roles.into_iter().filter(|role| *role != base) {
+            match role {
+                RoleArg::Bootnode => template.flag("p2p", "serve_relay", true),
+                RoleArg::Committee | RoleArg::Coordinator => {
+                    template.take_section(role.name(), role.template());
+                }
+            }
+        }
+        template
+    }
+}
+
 fn config_text(args: &InitArgs) -> Result<String, CliError> {
-    let mut template = Template::new(match args.role {
-        RoleArg::Bootnode => include_str!("../../../conf/bootnode.toml"),
-        RoleArg::Committee => include_str!("../../../conf/committee.toml"),
-        RoleArg::Coordinator => include_str!("../../../conf/coordinator.toml"),
-    });
+    let mut template = args.template();
     let absolute = |path: &PathBuf| {
         std::path::absolute(path)
             .map(|path| path.display().to_string())
             .map_err(|e| CliError::failed(format!("{}: {e}", path.display())))
     };
-    if args.role == RoleArg::Bootnode {
+    if !args.follows_chain() {
         template.text("", "network", args.network.name());
     } else {
         let params = args.params.as_ref().map(absolute).transpose()?;
@@ -182,7 +224,9 @@ async fn status(output: &Output, args: NodeArgs) -> Result<(), CliError> {
         let parts = parts.map(|(part, health)| [part.clone(), health.clone()]).collect();
         let peers = node.peers.iter().map(|peer| {
             let yes = |flag| if flag { "yes" } else { "no" }.to_owned();
-            [peer.peer.clone(), peer.roles.join(", "), yes(peer.agrees), yes(peer.relayed)]
+            // With a bootnode there is nothing to agree on.
+            let agrees = if peer.listed { yes(peer.agrees) } else { "-".into() };
+            [peer.peer.clone(), peer.roles.join(", "), agrees, yes(peer.relayed)]
         });
         format!(
             "{}\n{}\n{}",

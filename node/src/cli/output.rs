@@ -34,21 +34,28 @@ impl Output {
             .map_err(|e| CliError::failed(format!("stdout: {e}")))
     }
 
-    /// Progress, for people.
-    #[expect(clippy::unused_self, reason = "all output goes through this type")]
+    /// Progress, for people alone: programs read one JSON value, which says all.
     pub(super) fn note(&self, text: &str) {
+        if !self.json {
+            self.line(text);
+        }
+    }
+
+    /// A line that is wanted in any case.
+    #[expect(clippy::unused_self, reason = "all output goes through this type")]
+    pub(super) fn line(&self, text: &str) {
         // Whoever closed stderr does not want to know.
         let _ = writeln!(io::stderr(), "{text}");
     }
 
     pub(super) fn error(&self, error: &CliError) {
         if self.json {
-            self.note(&json!({ "error": error.body }).to_string());
+            self.line(&json!({ "error": error.body }).to_string());
             return;
         }
-        self.note(&format!("error: {}", error.body.message));
+        self.line(&format!("error: {}", error.body.message));
         if let Some(hint) = &error.body.hint {
-            self.note(&format!("hint: {hint}"));
+            self.line(&format!("hint: {hint}"));
         }
     }
 }

@@ -94,13 +94,22 @@ pub(super) async fn pay(output: &Output, args: PayArgs) -> Result<(), CliError> 
         recipients.map(|(address, value)| RecipientDto { address, sats: value.to_sat() }).collect();
     let idempotency_key = args.id.unwrap_or_else(random_id);
     output.note(&format!("payment request {idempotency_key}: repeat it with --id if in doubt"));
+    let repeat = |error: CliError| {
+        let hint = format!("repeat it with --id {idempotency_key} if in doubt");
+        let given = error.body.hint.clone();
+        error.hint(given.map_or_else(|| hint.clone(), |given| format!("{given}; {hint}")))
+    };
     let client = args.node.connect()?;
-    let body = PayBody { idempotency_key, recipients, fee_rate_sat_per_kvb: args.fee_rate };
+    let body = PayBody {
+        idempotency_key: idempotency_key.clone(),
+        recipients,
+        fee_rate_sat_per_kvb: args.fee_rate,
+    };
     let path = format!("/v1/committees/{}/pay", args.name);
-    let mut payment: PaymentDto = client.post(&path, &body).await?;
+    let mut payment: PaymentDto = client.post(&path, &body).await.map_err(repeat)?;
     if let Some(phase) = args.wait {
         let longest = Duration::from_secs(args.timeout);
-        payment = wait(output, &client, payment, phase, longest).await?;
+        payment = wait(output, &client, payment, phase, longest).await.map_err(repeat)?;
     }
     output.result(&payment, payment_text)
 }

@@ -23,6 +23,10 @@ pub(super) struct RunArgs {
     /// A first contact besides those of the config: a multiaddress that ends in /p2p/PEER.
     #[arg(long, value_name = "MULTIADDR")]
     bootnode: Vec<String>,
+    /// Takes the PostgreSQL database from a process that still holds it. Without this the node waits
+    /// until that one lets go. Only when you know that the other is stuck: never in a service file.
+    #[arg(long)]
+    take_over: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -38,7 +42,7 @@ pub(super) fn run(output: &Output, args: RunArgs) -> Result<(), CliError> {
             None => RunError::Passphrase(e.body.message),
         })
     };
-    let prepared = Prepared::new(config, ask)?;
+    let prepared = Prepared::new(config, ask)?.take_over(args.take_over);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -90,6 +94,7 @@ impl From<RunError> for CliError {
             | RunError::Bind(_)
             | RunError::Network(_)
             | RunError::Store(_)
+            | RunError::TakenOver(_)
             | RunError::Secret { .. }
             | RunError::Bitcoin(_)
             | RunError::Actor(_)

@@ -22,6 +22,25 @@ impl Template {
         self.set(section, key, &Value::from(values.to_vec()));
     }
 
+    /// Sets a key of a section to true or false.
+    pub(super) fn flag(&mut self, section: &str, key: &str, value: bool) {
+        self.set(section, key, &Value::from(value));
+    }
+
+    /// Adds a section of another file at the end, with the comments before and in it.
+    pub(super) fn take_section(&mut self, section: &str, other: &str) {
+        let heading = format!("[{section}]");
+        let lines: Vec<&str> = other.lines().collect();
+        let at = lines.iter().position(|line| *line == heading);
+        let at = at.expect("the templates have every section that is taken");
+        let comments = lines[..at].iter().rev().take_while(|line| line.starts_with('#')).count();
+        let heading_of_next = |line: &&str| line.starts_with('[');
+        let end =
+            lines[at + 1..].iter().position(heading_of_next).map_or(lines.len(), |n| at + 1 + n);
+        self.lines.push(String::new());
+        self.lines.extend(lines[at - comments..end].iter().map(|line| (*line).to_owned()));
+    }
+
     pub(super) fn finish(self) -> String {
         self.lines.join("\n") + "\n"
     }

@@ -1,14 +1,15 @@
 //! Runs a node: opens everything in order, and closes it in order.
 //!
-//! The order: config, data lock, parameters, keys; then listeners, store, bitcoind, swarm, actors,
+//! The order: config, data lock, parameters, keys; then store, listeners, swarm, bitcoind, actors,
 //! HTTP. What can be wrong with the machine or the config is found before a peer hears of us.
 //!
 //! Always holds: a node that does not start leaves no partial state; one that stops tells every
-//! task, waits for them with a limit, and lets go of the data lock last.
+//! task, waits for them with a limit, closes the store, and lets go of the data lock last.
 
 mod actors;
 mod chain;
 mod feeds;
+mod gauges;
 mod guard;
 mod handler;
 mod peers;
@@ -35,6 +36,7 @@ pub struct Prepared {
     network: Network,
     keys: Arc<KeyFile>,
     token: Token,
+    take_over: bool,
     // Let go last: fields are dropped in order.
     _lock: DataLock,
 }
@@ -62,7 +64,16 @@ impl Prepared {
             outside::check_identity(&config, params, &peer, &keys.identity.committee.xonly())?;
         }
         let token = Token::load_or_create(&config.admin.token_file)?;
-        Ok(Self { config, params, network, keys: Arc::new(keys), token, _lock: lock })
+        let keys = Arc::new(keys);
+        Ok(Self { config, params, network, keys, token, take_over: false, _lock: lock })
+    }
+
+    /// Whether to take a PostgreSQL database from a process that still holds it, instead of waiting
+    /// for that to end.
+    #[must_use]
+    pub const fn take_over(mut self, take_over: bool) -> Self {
+        self.take_over = take_over;
+        self
     }
 }
 
@@ -102,6 +113,12 @@ pub enum RunError {
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] trestle_store_sql::OpenError),
+    /// Another process has this node's database now.
+    #[error(
+        "store: another process has taken the database over ({0}); this one can write nothing more \
+         and has ended, so look which of the two is to run"
+    )]
+    TakenOver(String),
     /// A password file of the config cannot be read.
     #[error("{}: {source}; {key} in the config names it", path.display())]
     Secret {

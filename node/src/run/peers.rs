@@ -39,6 +39,7 @@ pub(super) fn list(p2p: P2pHandle) -> PeerList {
             roles: peer.roles.iter().map(|role| role.name().to_owned()).collect(),
             address: peer.addrs.first().cloned(),
             relayed: peer.relayed,
+            listed: peer.listed,
             agrees: peer.ready,
         });
         let dto = dto.collect();

@@ -12,6 +12,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use trestle_actors::ports::chain::ChainStatus;
 use trestle_p2p::P2pHandle;
+use trestle_store::Store;
 use trestle_wire::{BootId, hello::Hello};
 use zeroize::Zeroizing;
 
@@ -41,6 +42,9 @@ const LISTEN: Duration = Duration::from_secs(5);
 /// would cut off, and the store is made for that.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long the store may take to close: one commit under way, and SQLite's log written back.
+const CLOSE: Duration = Duration::from_secs(5);
+
 type Tasks = JoinSet<Result<(), RunError>>;
 
 pub(super) async fn run(
@@ -49,7 +53,15 @@ pub(super) async fn run(
     started: impl FnOnce(&Endpoints),
 ) -> Result<(), RunError> {
     let mut tasks = Tasks::new();
-    let outcome = match start(&prepared, &mut tasks, &stop).await {
+    let mut opened = None;
+    if prepared.params.is_some() && prepared.config.follows_chain() {
+        opened = store::open(&prepared.config, prepared.take_over, &stop).await?;
+        // Told to stop while it waited for its database.
+        let Some(opened) = &opened else { return Ok(()) };
+        tasks.spawn(opened.guard(stop.clone()));
+    }
+    let store = opened.as_ref().map(|opened| Arc::clone(&opened.store));
+    let outcome = match start(&prepared, store, &mut tasks, &stop).await {
         Ok(endpoints) => run_until_stopped(&prepared, &endpoints, &mut tasks, &stop, started).await,
         Err(error) => Err(error),
     };
@@ -58,8 +70,13 @@ pub(super) async fn run(
     if drained.is_err() {
         tracing::warn!(left = tasks.len(), "some tasks did not end in time and were cut off");
     }
-    // Aborts what is left before the lock goes.
+    // Aborts what is left before the store and the lock go.
     tasks.shutdown().await;
+    if let Some(opened) = opened
+        && tokio::time::timeout(CLOSE, opened.close()).await.is_err()
+    {
+        tracing::warn!("the store did not close in time; it is left as a crash would leave it");
+    }
     drop(prepared);
     outcome
 }
@@ -89,6 +106,7 @@ async fn run_until_stopped(
 
 async fn start(
     prepared: &Prepared,
+    store: Option<Arc<dyn Store>>,
     tasks: &mut Tasks,
     stop: &CancellationToken,
 ) -> Result<Endpoints, RunError> {
@@ -112,8 +130,8 @@ async fn start(
         }
     });
 
-    let actors = match &prepared.params {
-        Some(params) if config.follows_chain() => {
+    let actors = match (&prepared.params, store) {
+        (Some(params), Some(store)) => {
             let (bitcoind, status) =
                 start_chain(prepared, &readiness, &events, tasks, stop).await?;
             let parts = Parts {
@@ -122,7 +140,7 @@ async fn start(
                 network: prepared.network,
                 keys: Arc::clone(&prepared.keys),
                 boot,
-                store: store::open(config).await?,
+                store,
                 bitcoind,
                 chain: status,
                 p2p: p2p.clone(),
@@ -133,7 +151,7 @@ async fn start(
             };
             actors::start(parts)?
         }
-        _ => Actors::default(),
+        (Some(_) | None, _) => Actors::default(),
     };
     let Actors { mailboxes, coordinator, tasks: actor_tasks } = actors;
     adopt(actor_tasks, tasks);

@@ -1,16 +1,107 @@
-//! Opens the store that the config names.
+//! Opens the store that the config names, and closes it.
+//!
+//! Always holds: nothing of the node is seen by a peer before it owns its store, and nothing for
+//! long after it has lost it.
 
-use std::{io, path::Path, sync::Arc};
+use std::{
+    io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use trestle_store::Store;
+use tokio_util::sync::CancellationToken;
+use trestle_store::{Store, StoreError, memory::MemoryStore};
+use trestle_store_sql::{OpenError, Place, SqlStore};
 use zeroize::Zeroizing;
 
 use super::RunError;
 use crate::config::{Config, StoreConfig};
 
-pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, RunError> {
-    let url = url(&config.store, &config.data_dir)?;
-    Ok(trestle_store_sql::open(&url).await?)
+/// How often a node looks whether its database is still its own.
+const OWNER_CHECK: Duration = Duration::from_secs(5);
+/// How often a node that waits for a database says so.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// An open store.
+pub(super) struct Opened {
+    /// For the actors.
+    pub(super) store: Arc<dyn Store>,
+    /// The same where it must be closed.
+    sql: Option<Arc<SqlStore>>,
+}
+
+/// Opens the store. A PostgreSQL database that another process owns is waited for, or taken from it
+/// at once with `take_over`; `None` when `stop` came first.
+pub(super) async fn open(
+    config: &Config,
+    take_over: bool,
+    stop: &CancellationToken,
+) -> Result<Option<Opened>, RunError> {
+    let mut target = trestle_store_sql::Config::new(&url(&config.store, &config.data_dir)?)?;
+    target.takeover = take_over;
+    if let Place::Memory = target.place() {
+        return Ok(Some(Opened { store: Arc::new(MemoryStore::new()), sql: None }));
+    }
+    let mut reminded: Option<Instant> = None;
+    loop {
+        // Each try waits for some seconds by itself.
+        let opened = tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            opened = SqlStore::open(target.clone()) => opened,
+        };
+        match opened {
+            Ok(sql) => {
+                if reminded.is_some() || take_over {
+                    tracing::warn!("took the database over: whoever owned it can write no more");
+                }
+                let sql = Arc::new(sql);
+                return Ok(Some(Opened { store: Arc::clone(&sql) as _, sql: Some(sql) }));
+            }
+            Err(OpenError::Owned(owner)) => {
+                if reminded.is_none_or(|at| at.elapsed() >= REMIND) {
+                    tracing::warn!(
+                        owner,
+                        "another process owns the database: waiting until it lets go, within half \
+                         a minute if its machine died; `trestle run --take-over` does not wait"
+                    );
+                    reminded = Some(Instant::now());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+impl Opened {
+    /// Ends with an error once another process has taken the database over: a node that has nothing
+    /// to commit would not notice, and two nodes would go under one identity.
+    pub(super) fn guard(
+        &self,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<(), RunError>> + Send + 'static {
+        let sql = self.sql.clone();
+        async move {
+            let Some(sql) = sql else { return Ok(()) };
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(OWNER_CHECK) => {}
+                }
+                // Whatever else is wrong, the actors meet it and say so in /readyz.
+                if let Err(StoreError::NotOwner(why)) = sql.check_owner().await {
+                    return Err(RunError::TakenOver(why));
+                }
+            }
+        }
+    }
+
+    /// Lets go of the database, with everything in it.
+    pub(super) async fn close(self) {
+        if let Some(sql) = self.sql {
+            sql.close().await;
+        }
+    }
 }
 
 fn url(config: &StoreConfig, data_dir: &Path) -> Result<Zeroizing<String>, RunError> {

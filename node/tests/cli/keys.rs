@@ -24,6 +24,44 @@ fn keys__should_be_made_shown_exported_and_imported() {
 }
 
 #[test]
+fn keys__should_be_shown_as_lines_of_the_parameters() {
+    let folder = Folder::new();
+    folder.write_config("");
+    let made = folder.must_make_keys();
+    let colleague = Folder::new();
+    colleague.write_config("");
+    colleague.must_make_keys();
+
+    let show = ["keys", "show", "-c", "node.toml", "--toml"];
+    let (shown, theirs) = (folder.run(&show), colleague.run(&show).stdout);
+
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    let lines: toml::Table = shown.stdout.parse().expect("TOML");
+    let member = &lines["committee"]["member"][0];
+    assert_eq!(member["peer"].as_str(), made["peer"].as_str());
+    assert_eq!(member["key"].as_str(), made["committee_key"].as_str());
+    // With the lines of a committee above and an index, it is one.
+    let head = format!(
+        "network = \"regtest\"\n[[committee]]\nname = \"main\"\nscheme = \"frost\"\nthreshold = \
+         2\ncoordinators = [{}]\n{theirs}index = 2\n",
+        made["peer"]
+    );
+    folder.write("bad.toml", &format!("{head}{}", shown.stdout));
+    let unnumbered = folder.run(&["params", "check", "bad.toml"]);
+    assert_eq!(unnumbered.code, 5, "an index is for the committee to give");
+    assert!(unnumbered.stderr.contains("index"), "{}", unnumbered.stderr);
+    folder.write("good.toml", &format!("{head}{}index = 1\n", shown.stdout));
+    let checked = folder.run(&["params", "check", "good.toml"]);
+    assert_eq!(checked.code, 0, "{}", checked.stderr);
+}
+
+#[test]
+fn keys__should_say_what_the_network_is_for() {
+    let help = Folder::new().run(&["keys", "new", "--help"]).stdout;
+    assert!(help.contains("The keys are the same on every network"), "{help}");
+}
+
+#[test]
 fn keys__should_come_from_a_file_descriptor() {
     let folder = Folder::new();
     folder.write_config("");
@@ -163,6 +201,30 @@ fn init__should_write_a_config_that_loads() {
         // Only the bootnode's network is known before there are parameters, and test keys need it.
         assert_eq!(keys.code, if role == "bootnode" { 0 } else { 6 }, "{}", keys.stderr);
         assert_eq!(folder.run(&args).code, 1, "a second time it would overwrite");
+    }
+}
+
+#[test]
+fn init__should_write_one_config_for_several_roles() {
+    for (roles, expected) in [
+        ("committee,coordinator", r#"["committee", "coordinator"]"#),
+        ("coordinator,committee", r#"["committee", "coordinator"]"#),
+        ("bootnode,coordinator", r#"["bootnode", "coordinator"]"#),
+        ("bootnode,committee,coordinator,committee", r#"["bootnode", "committee", "coordinator"]"#),
+    ] {
+        let folder = Folder::new();
+        let done = folder.run(&["node", "init", "--role", roles, "--dir", "n"]);
+
+        assert_eq!(done.code, 0, "{roles}: {}", done.stderr);
+        let text = std::fs::read_to_string(folder.path("n/node.toml")).expect("the config");
+        let config: toml::Table = text.parse().expect("TOML");
+        assert_eq!(config["roles"].to_string(), expected, "{text}");
+        for role in ["committee", "coordinator"] {
+            assert_eq!(config.contains_key(role), roles.contains(role), "{role} in {text}");
+        }
+        let relays = config["p2p"]["serve_relay"].as_bool();
+        assert_eq!(relays, Some(roles.contains("bootnode")), "{text}");
+        assert!(!roles.contains("committee") || text.contains("# What this member signs"));
     }
 }
 

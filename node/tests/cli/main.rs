@@ -2,6 +2,8 @@
 
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
+mod json;
 mod keys;
 mod run;
+mod store;
 mod support;

@@ -6,6 +6,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 pub(crate) const PASSPHRASE: &str = "correct horse";
@@ -79,21 +80,82 @@ impl Folder {
         run(self.command(args))
     }
 
+    /// The config of a node with these roles, in a committee of two, that follows a bitcoind which
+    /// never answers.
+    pub(crate) fn write_role_config(&self, roles: &[&str], more: &str) {
+        self.write_config("");
+        let own = self.must_make_keys();
+        let [other, another] = [(), ()].map(|()| {
+            let folder = Self::new();
+            folder.write_config("");
+            folder.must_make_keys()
+        });
+        let who = |role: &str| if roles.contains(&role) { &own } else { &other };
+        let member = |index: u8, keys: &Value| {
+            let (peer, key) = (&keys["peer"], &keys["committee_key"]);
+            format!("[[committee.member]]\nindex = {index}\npeer = {peer}\nkey = {key}\n")
+        };
+        let head = "network = \"regtest\"\n[[committee]]\nname = \"main\"\nscheme = \"frost\"";
+        self.write(
+            "params.toml",
+            &format!(
+                "{head}\nthreshold = 2\ncoordinators = [{}]\n{}{}",
+                who("coordinator")["peer"],
+                member(1, who("committee")),
+                member(2, &another)
+            ),
+        );
+        self.write(
+            "node.toml",
+            &format!(
+                "data_dir = \"data\"\nroles = {roles:?}\nparams = \"params.toml\"\n[p2p]\nlisten = \
+                 [\"/ip4/127.0.0.1/tcp/0\"]\n[bitcoin]\nrpc = \"http://127.0.0.1:1\"\ncookie_file = \
+                 \"none\"\n[api]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \
+                 \"127.0.0.1:0\"\n{more}"
+            ),
+        );
+    }
+
+    /// What the node of this folder has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
     /// Starts a node and waits until it can be reached.
     pub(crate) fn must_start(&self, args: &[&str]) -> Node {
-        let mut child = self
+        self.must_spawn(args).must_be_reached(self)
+    }
+
+    /// Starts a node.
+    pub(crate) fn must_spawn(&self, args: &[&str]) -> Starting {
+        let child = self
             .command(&[&["run", "-c", "node.toml", "--json"], args].concat())
             .stdout(Stdio::piped())
             .stderr(std::fs::File::create(self.path("log")).expect("a log"))
             .spawn()
             .expect("the binary");
+        Starting { child }
+    }
+}
+
+/// A node that may not be reached yet.
+pub(crate) struct Starting {
+    child: Child,
+}
+
+impl Starting {
+    pub(crate) fn must_stop(self) -> ExitStatus {
+        // Only the endpoints of a node that is not reached are missing.
+        Node { child: self.child, endpoints: Value::Null }.must_stop()
+    }
+
+    pub(crate) fn must_be_reached(mut self, folder: &Folder) -> Node {
         let mut line = String::new();
-        let stdout = child.stdout.take().expect("piped");
+        let stdout = self.child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("a line");
-        let log = || std::fs::read_to_string(self.path("log")).unwrap_or_default();
         let endpoints = serde_json::from_str(&line)
-            .unwrap_or_else(|e| panic!("{e}: {line:?}; the log:\n{}", log()));
-        Node { child, endpoints }
+            .unwrap_or_else(|e| panic!("{e}: {line:?}; the log:\n{}", folder.log()));
+        Node { child: self.child, endpoints }
     }
 }
 
@@ -113,10 +175,19 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn must_stop(mut self) -> ExitStatus {
+    pub(crate) fn must_stop(self) -> ExitStatus {
+        self.must_signal(Signal::TERM);
+        self.must_end()
+    }
+
+    pub(crate) fn must_signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).expect("a process id");
         let pid = rustix::process::Pid::from_raw(pid).expect("a process id");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("our child");
+        rustix::process::kill_process(pid, signal).expect("our child");
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn must_end(mut self) -> ExitStatus {
         self.child.wait().expect("our child")
     }
 

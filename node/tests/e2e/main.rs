@@ -6,6 +6,7 @@
 mod chain;
 mod demo;
 mod kills;
+mod metrics;
 mod money;
 mod peers;
 mod policy;

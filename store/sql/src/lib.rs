@@ -20,7 +20,7 @@ mod writer;
 
 pub use config::{Config, Place};
 pub use error::OpenError;
-pub use lock::{LockError, OwnerLock, lock};
+pub use lock::LockError;
 pub use store::SqlStore;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
-//! One owner: an exclusive lock on a file, which the kernel lets go when its process ends, however
-//! it ends. The file itself means nothing and is left behind.
+//! One owner of a database file: an exclusive lock on a file beside it, which the kernel lets go when
+//! its process ends, however it ends. The file itself means nothing and is left behind. Two nodes
+//! with a data folder each can name one database, which the lock on the folder does not see.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -9,12 +10,9 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The lock file in a data folder.
-const NAME: &str = "LOCK";
-
-/// Proof that this process alone uses a data folder or database. Ends when dropped.
+/// Proof that this process alone uses a database. Ends when dropped.
 #[derive(Debug)]
-pub struct OwnerLock {
+pub(crate) struct OwnerLock {
     _file: File,
 }
 
@@ -32,14 +30,6 @@ pub enum LockError {
         /// What the system said.
         reason: String,
     },
-}
-
-/// Takes a data folder for this process.
-///
-/// # Errors
-/// [`LockError::Held`] naming the folder if another process (or another part of this one) has it.
-pub fn lock(dir: &Path) -> Result<OwnerLock, LockError> {
-    take(&dir.join(NAME), dir)
 }
 
 /// Takes a database file. Waits briefly for an owner that is just ending: a restart, or a store
@@ -82,25 +72,27 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn lock__should_refuse_a_second_owner_and_name_the_folder() {
+    #[tokio::test]
+    async fn lock__should_refuse_a_second_owner_and_name_the_database() {
         // Given
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let first = lock(dir.path()).expect("nobody has it");
+        let database = dir.path().join("node.sqlite");
+        let first = lock_database(&database).await.expect("nobody has it");
 
         // When
-        let second = lock(dir.path()).expect_err("it is taken").to_string();
+        let second = lock_database(&database).await.expect_err("it is taken").to_string();
 
         // Then
-        assert!(second.contains(&dir.path().display().to_string()), "{second}");
+        assert!(second.contains(&database.display().to_string()), "{second}");
         assert!(second.contains("another process is using it"), "{second}");
         drop(first);
-        lock(dir.path()).expect("free again");
+        lock_database(&database).await.expect("free again");
     }
 
-    #[test]
-    fn lock__should_say_that_the_folder_is_missing() {
-        let missing = lock(Path::new("/nonexistent/data")).expect_err("no such folder");
+    #[tokio::test]
+    async fn lock__should_say_that_the_folder_is_missing() {
+        let missing = lock_database(Path::new("/nonexistent/node.sqlite")).await;
+        let missing = missing.expect_err("no such folder");
         assert!(matches!(missing, LockError::Io { .. }), "{missing}");
     }
 }

@@ -131,6 +131,11 @@ impl Engine for PostgresEngine {
 }
 
 impl PostgresEngine {
+    /// What makes us the owner.
+    pub(crate) const fn token(&self) -> i64 {
+        self.token
+    }
+
     async fn connect(&mut self) -> Result<Session, StoreError> {
         if let Some(fenced) = &self.fenced {
             return Err(fenced.clone());
@@ -252,6 +257,13 @@ async fn write(connection: &mut PgConnection, merged: &Merged<'_>) -> Result<(),
         query.execute(connection).await?;
     }
     Ok(())
+}
+
+/// Looks whether the token is still ours.
+pub(crate) async fn check_owner(pool: &PgPool, ours: i64) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await.map_err(|e| postgres(&e))?;
+    let checked = session::check_token(&mut connection, session::SEE_TOKEN, ours).await;
+    checked.map_err(StoreError::from)
 }
 
 /// One value.

@@ -13,10 +13,10 @@ use sqlx::{
 use trestle_store::{Plan, Row, Scan, Space, StoreError, scan::KeyRange};
 
 use crate::{
-    OpenError, OwnerLock,
+    OpenError,
     engine::{AtRef, Engine, Merged, merge, required},
     error::{sqlite, sqlite_commit},
-    lock::lock_database,
+    lock::{OwnerLock, lock_database},
     migrations, sql,
 };
 

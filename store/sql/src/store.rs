@@ -30,7 +30,11 @@ pub struct SqlStore {
 #[derive(Debug)]
 pub(crate) enum Readers {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres {
+        pool: PgPool,
+        /// Ours, as long as nobody took the database over.
+        token: i64,
+    },
 }
 
 impl SqlStore {
@@ -50,22 +54,39 @@ impl SqlStore {
             }
             Place::Postgres(options) => {
                 let (engine, pool) = postgres::open(options, config.takeover).await?;
-                Ok(Self::start(engine, Readers::Postgres(pool)))
+                let token = engine.token();
+                Ok(Self::start(engine, Readers::Postgres { pool, token }))
             }
         }
     }
 
     /// Ends the writer after what waits is committed, and lets go of the database. Commits after
     /// this are refused. A store that is only dropped does the same in the background.
+    ///
+    /// SQLite's log is written into the database and removed.
     pub async fn close(&self) {
+        // First: whoever closes last writes the log back, and that is to be the owner.
+        match &self.readers {
+            Readers::Sqlite(pool) => pool.close().await,
+            Readers::Postgres { pool, .. } => pool.close().await,
+        }
         let (closed, done) = oneshot::channel();
         if self.jobs.send(Job::Close(closed)).await.is_ok() {
             // The writer ended in another way, and let go too.
             let _ = done.await;
         }
+    }
+
+    /// Looks whether this process still owns the database. Commits look by themselves; this is for
+    /// a process that has nothing to commit.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOwner`] once another process has taken it over; others as for reading.
+    pub async fn check_owner(&self) -> Result<(), StoreError> {
         match &self.readers {
-            Readers::Sqlite(pool) => pool.close().await,
-            Readers::Postgres(pool) => pool.close().await,
+            // The lock on the file lasts as long as the process.
+            Readers::Sqlite(_) => Ok(()),
+            Readers::Postgres { pool, token } => postgres::check_owner(pool, *token).await,
         }
     }
 
@@ -111,7 +132,7 @@ impl Store for SqlStore {
             self.settled().await?;
             match &self.readers {
                 Readers::Sqlite(pool) => sqlite::get(pool, space, key).await,
-                Readers::Postgres(pool) => postgres::get(pool, space, key).await,
+                Readers::Postgres { pool, .. } => postgres::get(pool, space, key).await,
             }
         })
     }
@@ -122,7 +143,7 @@ impl Store for SqlStore {
             self.settled().await?;
             match &self.readers {
                 Readers::Sqlite(pool) => sqlite::scan(pool, space, &scan, &keys).await,
-                Readers::Postgres(pool) => postgres::scan(pool, space, &scan, &keys).await,
+                Readers::Postgres { pool, .. } => postgres::scan(pool, space, &scan, &keys).await,
             }
         })
     }

@@ -50,6 +50,8 @@ pub(crate) async fn run<E: Engine>(
         settled.send_replace(true);
     }
     engine.close().await;
+    // With its lock: whoever hears that it is closed may open it again.
+    drop(engine);
     if let Some(closed) = closing {
         // Whoever asked may be gone.
         let _ = closed.send(());

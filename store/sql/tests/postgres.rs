@@ -50,7 +50,13 @@ async fn postgres__should_have_one_owner_at_a_time() {
     // When it takes over
     let mut config = must_config(&postgres);
     config.takeover = true;
+    first.check_owner().await.expect("still the owner");
     let second = SqlStore::open(config).await.expect("it takes over");
+
+    // Then the first can find out without a commit.
+    let seen = first.check_owner().await;
+    assert!(matches!(seen, Err(StoreError::NotOwner(_))), "{seen:?}");
+    second.check_owner().await.expect("the new owner");
 
     // Then the first is stopped for good, and the second has everything.
     for _ in 0..2 {

@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identity::Keypair, noise, tcp, yamux};
+use libp2p::{
+    Multiaddr, PeerId, Swarm, SwarmBuilder,
+    dns::{ResolverConfig, ResolverOpts},
+    identity::Keypair,
+    noise, tcp, yamux,
+};
 use prometheus_client::registry::Registry;
 use tokio::{
     sync::{broadcast, mpsc, watch},
@@ -123,18 +128,37 @@ fn swarm(
     metrics: &Metrics,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let setup = |e: &dyn std::fmt::Display| StartError::Setup(e.to_string());
-    let builder = SwarmBuilder::with_existing_identity(key.clone())
-        .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, yamux::Config::default)
-        .map_err(|e| setup(&e))?
-        .with_quic()
-        .with_relay_client(noise::Config::new, yamux::Config::default)
-        .map_err(|e| setup(&e))?
-        .with_behaviour(|key, relay| {
-            Behaviour::new(key, relay, config, registry, metrics).map_err(Into::into)
-        })
-        .map_err(|e| setup(&e))?;
-    Ok(builder.with_swarm_config(|c| c.with_idle_connection_timeout(IDLE)).build())
+    let transports = || {
+        let tcp = tcp::Config::default().nodelay(true);
+        SwarmBuilder::with_existing_identity(key.clone())
+            .with_tokio()
+            .with_tcp(tcp, noise::Config::new, yamux::Config::default)
+            .map(|transports| transports.with_quic())
+    };
+    // The two ways to names give builders of different types.
+    macro_rules! build {
+        ($builder:expr) => {
+            $builder
+                .with_relay_client(noise::Config::new, yamux::Config::default)
+                .map_err(|e| setup(&e))?
+                .with_behaviour(|key, relay| {
+                    Behaviour::new(key, relay, config, registry, metrics).map_err(Into::into)
+                })
+                .map_err(|e| setup(&e))?
+                .with_swarm_config(|c| c.with_idle_connection_timeout(IDLE))
+                .build()
+        };
+    }
+    match transports().map_err(|e| setup(&e))?.with_dns() {
+        Ok(builder) => Ok(build!(builder)),
+        Err(error) => {
+            // A machine without a resolver is still a node: it dials IP addresses.
+            tracing::warn!(%error, "no DNS: addresses with names cannot be dialled");
+            let (no_servers, options) = (ResolverConfig::default(), ResolverOpts::default());
+            let builder = transports().map_err(|e| setup(&e))?;
+            Ok(build!(builder.with_dns_config(no_servers, options)))
+        }
+    }
 }
 
 fn shared(

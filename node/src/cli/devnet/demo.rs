@@ -36,7 +36,7 @@ impl<'a> Teller<'a> {
     }
 
     fn line(&self, text: &str) {
-        self.output.note(&format!("{:>7.2} s  {text}", self.begun.elapsed().as_secs_f64()));
+        self.output.line(&format!("{:>7.2} s  {text}", self.begun.elapsed().as_secs_f64()));
     }
 }
 
