@@ -63,6 +63,21 @@ licences() {
     cargo deny --log-level error --offline check bans licenses sources
 }
 
+# Tests pass quietly where conformance data is absent: say how many did.
+conformance() {
+    local folder=$root tests
+    [ -z "${TRESTLE_VECTORS:-}" ] || return 0
+    until [ -d "$folder/shared/vectors" ]; do
+        if [ "$folder" = / ]; then
+            tests=$(sed -nE 's/^const TESTS: usize = ([0-9]+);$/\1/p' \
+                proto/staking/tests/staking/conformance/mod.rs)
+            say "SKIPPED $tests conformance tests: set TRESTLE_VECTORS to the folder that holds babylon/"
+            return
+        fi
+        folder=$(dirname "$folder")
+    done
+}
+
 # tests SELECTION…: runs the tests and keeps their report for the summary.
 tests() {
     # The examples in the documentation are cargo's; nextest does not run them.
@@ -70,6 +85,7 @@ tests() {
     report=${CARGO_TARGET_DIR:-target}/nextest/scripts/junit.xml
     rm -f "$report"
     cargo nextest run --profile scripts "$@"
+    conformance
 }
 
 # Tests that take a number of seeds take it from TRESTLE_SEEDS.

@@ -25,10 +25,10 @@ pub struct Metrics {
     /// Attempts started; more than sessions means that some failed.
     pub attempts: Counter,
     /// Payments by where they are.
-    pub payments: Family<Reason, Gauge>,
+    pub payments: Family<Phase, Gauge>,
     /// Satoshis by state.
-    pub balance: Family<Reason, Gauge>,
-    /// Height of the wallet's last block.
+    pub balance: Family<State, Gauge>,
+    /// Height of the block that every wallet has read: the lowest of all committees.
     pub wallet_height: Gauge,
     /// Deliveries owed.
     pub owed: Gauge,
@@ -50,6 +50,20 @@ pub struct Session {
 pub struct Reason {
     /// The word.
     pub reason: &'static str,
+}
+
+/// Where payments are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Phase {
+    /// `waiting`, `signing`, `broadcast`, `confirmed`, `settled` or `failed`.
+    pub phase: &'static str,
+}
+
+/// What coins are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct State {
+    /// `spendable`, `pending`, `reserved` or `frozen`.
+    pub state: &'static str,
 }
 
 impl Default for Metrics {

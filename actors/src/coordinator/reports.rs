@@ -10,7 +10,7 @@ use trestle_wire::{Hash32, KeyRef, committee::Signature};
 use super::{
     CoordinatorActor,
     ingress::{Denied, Reply},
-    metrics::Reason,
+    metrics::{Phase, State as CoinLabel},
     payments::signed,
     rows::PaymentRow,
     seat::{Seat, internal_of},
@@ -146,17 +146,19 @@ impl CoordinatorActor {
         let metrics = &self.setup.metrics;
         let least = self.setup.settings.min_confirmations;
         let mut sums = [Amount::ZERO; 4];
+        if let Some(lowest) = self.seats.values().map(|seat| seat.wallet.height()).min() {
+            metrics.wallet_height.set(i64::from(lowest));
+        }
         for seat in self.seats.values() {
-            metrics.wallet_height.set(i64::from(seat.wallet.height()));
             let balance = seat.wallet.balance(least);
             let parts = [balance.spendable, balance.pending, balance.reserved, balance.frozen];
             for (sum, part) in sums.iter_mut().zip(parts) {
                 *sum = sum.checked_add(part).unwrap_or(Amount::MAX);
             }
         }
-        for (reason, sum) in ["spendable", "pending", "reserved", "frozen"].into_iter().zip(sums) {
+        for (state, sum) in ["spendable", "pending", "reserved", "frozen"].into_iter().zip(sums) {
             let sats = i64::try_from(sum.to_sat()).unwrap_or(i64::MAX);
-            metrics.balance.get_or_create(&Reason { reason }).set(sats);
+            metrics.balance.get_or_create(&CoinLabel { state }).set(sats);
         }
         let mut phases: BTreeMap<&'static str, u64> = PHASES.map(|phase| (phase, 0)).into();
         for row in self.payments.values().filter(|row| !row.payment.is_final()) {
@@ -166,9 +168,9 @@ impl CoordinatorActor {
             *phases.entry("settled").or_default() += seat.totals.settled;
             *phases.entry("failed").or_default() += seat.totals.failed;
         }
-        for (reason, count) in phases {
+        for (phase, count) in phases {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            metrics.payments.get_or_create(&Reason { reason }).set(count);
+            metrics.payments.get_or_create(&Phase { phase }).set(count);
         }
     }
 }

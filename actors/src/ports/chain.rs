@@ -18,6 +18,17 @@ pub trait ReadChain: Send + Sync + 'static {
     }
     /// A block by hash.
     fn block(&self, hash: BlockHash) -> BoxFuture<'_, Result<Block, ChainError>>;
+    /// Blocks by hash, in this order. Where they come in one round trip, more than 4,000,000 bytes
+    /// of them may be refused: ask for one by one then.
+    fn blocks(&self, hashes: Vec<BlockHash>) -> BoxFuture<'_, Result<Vec<Block>, ChainError>> {
+        Box::pin(async move {
+            let mut blocks = Vec::with_capacity(hashes.len());
+            for hash in hashes {
+                blocks.push(self.block(hash).await?);
+            }
+            Ok(blocks)
+        })
+    }
 }
 
 /// Looks confirmed outputs up in the UTXO set.

@@ -88,12 +88,19 @@ impl Bitcoind {
 
     async fn whole_block(&self, hash: BlockHash) -> Result<Block, ChainError> {
         let request = Request::new("getblock", json!([hash, 0]));
-        let block = self.read_one(request, MAX_BLOCK_ANSWER, |reply| block_of(hash, reply)).await?;
-        if block.block_hash() != hash {
-            let text = format!("getblock {hash} gave block {}", block.block_hash());
-            return Err(ChainError::Malformed(text));
+        self.read_one(request, MAX_BLOCK_ANSWER, |reply| block_of(&hash, reply)).await
+    }
+
+    async fn block_run(&self, hashes: Vec<BlockHash>) -> Result<Vec<Block>, ChainError> {
+        let requests: Vec<_> =
+            hashes.iter().map(|hash| Request::new("getblock", json!([hash, 0]))).collect();
+        if requests.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(block)
+        self.read_batch_within(&requests, MAX_BLOCK_ANSWER, |replies| {
+            hashes.iter().zip(replies).map(|(hash, reply)| block_of(hash, reply)).collect()
+        })
+        .await
     }
 }
 
@@ -112,6 +119,10 @@ impl ReadChain for Bitcoind {
 
     fn block(&self, hash: BlockHash) -> BoxFuture<'_, Result<Block, ChainError>> {
         self.whole_block(hash).boxed()
+    }
+
+    fn blocks(&self, hashes: Vec<BlockHash>) -> BoxFuture<'_, Result<Vec<Block>, ChainError>> {
+        self.block_run(hashes).boxed()
     }
 }
 
@@ -142,12 +153,14 @@ fn header(hash: &BlockHash, reply: Reply<'_>) -> Result<Header, ChainError> {
     Header::consensus_decode(&mut bytes.as_slice()).map_err(|e| malformed(METHOD, e))
 }
 
-fn block_of(hash: BlockHash, reply: Reply<'_>) -> Result<Block, ChainError> {
+fn block_of(hash: &BlockHash, reply: Reply<'_>) -> Result<Block, ChainError> {
     const METHOD: &str = "getblock";
     if let Err(error) = &reply {
         let absent = error.message.contains("not found") || error.message.contains("not available");
         match error.code {
-            code::MISC if error.message.contains("pruned") => return Err(ChainError::Pruned(hash)),
+            code::MISC if error.message.contains("pruned") => {
+                return Err(ChainError::Pruned(*hash));
+            }
             code::MISC | code::NOT_FOUND if absent => {
                 let text = format!("block {hash} ({})", error.message);
                 return Err(ChainError::NotFound(text));
@@ -158,7 +171,11 @@ fn block_of(hash: BlockHash, reply: Reply<'_>) -> Result<Block, ChainError> {
     let text: &str = read(METHOD, reply)?;
     let mut bytes = vec![0; text.len() / 2];
     hex::decode_to_slice(text, &mut bytes).map_err(|e| malformed(METHOD, e))?;
-    deserialize(&bytes).map_err(|e| malformed(METHOD, e))
+    let block: Block = deserialize(&bytes).map_err(|e| malformed(METHOD, e))?;
+    match block.block_hash() {
+        got if got == *hash => Ok(block),
+        got => Err(malformed(METHOD, format!("asked for block {hash}, got {got}"))),
+    }
 }
 
 pub(crate) fn malformed(method: &str, reason: impl ToString) -> ChainError {

@@ -111,9 +111,19 @@ impl Bitcoind {
         requests: &[Request],
         parse: impl Fn(Vec<Reply<'_>>) -> Result<T, ChainError>,
     ) -> Result<T, ChainError> {
+        self.read_batch_within(requests, MAX_ANSWER, parse).await
+    }
+
+    /// As [`Self::read_batch`], with an answer of at most `limit` bytes.
+    pub(crate) async fn read_batch_within<T>(
+        &self,
+        requests: &[Request],
+        limit: usize,
+        parse: impl Fn(Vec<Reply<'_>>) -> Result<T, ChainError>,
+    ) -> Result<T, ChainError> {
         let attempt = || async {
             self.verify().await?;
-            let body = self.inner.connection.batch(requests, MAX_ANSWER).await?;
+            let body = self.inner.connection.batch(requests, limit).await?;
             Ok(parse(parse_batch(requests, &body)?)?)
         };
         self.retry(attempt).await

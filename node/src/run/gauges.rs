@@ -55,8 +55,17 @@ pub(super) fn show_committee(counters: &committee::Metrics) {
 
 /// The same for a coordinator's.
 pub(super) fn show_coordinator(counters: &coordinator::Metrics) {
-    const REJECTED: [&str; 6] =
-        ["bad_status", "dkg", "nonce_number", "nonces_unasked", "not_a_member", "session"];
+    const REJECTED: [&str; 9] = [
+        "bad_status",
+        "dkg",
+        "key_differs",
+        "key_not_ready",
+        "key_unasked",
+        "nonce_number",
+        "nonces_unasked",
+        "not_a_member",
+        "session",
+    ];
     for kind in ["dkg", "payment", "proof", "text"] {
         for outcome in ["done", "failed"] {
             let session = coordinator::metrics::Session { kind, outcome };

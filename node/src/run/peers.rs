@@ -19,15 +19,21 @@ pub(super) const COMPONENT: &str = "p2p";
 
 /// The peers that the parameters list, without ourselves.
 pub(super) fn table(params: Option<&Params>, own: &Peer) -> PeerTable {
+    listed(params).into_iter().filter(|peer| peer != own).collect()
+}
+
+/// Whether the parameters list this peer.
+pub(super) fn lists(params: Option<&Params>, own: &Peer) -> bool {
+    listed(params).contains(own)
+}
+
+fn listed(params: Option<&Params>) -> BTreeSet<Peer> {
     let committees = params.map_or(&[][..], |params| params.committees.as_slice());
-    let listed: BTreeSet<Peer> = committees
-        .iter()
-        .flat_map(|committee| {
-            let members = committee.members.iter().map(|member| member.peer);
-            members.chain(committee.coordinators.iter().copied())
-        })
-        .collect();
-    listed.into_iter().filter(|peer| peer != own).collect()
+    let peers = committees.iter().flat_map(|committee| {
+        let members = committee.members.iter().map(|member| member.peer);
+        members.chain(committee.coordinators.iter().copied())
+    });
+    peers.collect()
 }
 
 /// The connected peers, for the API.
@@ -47,16 +53,18 @@ pub(super) fn list(p2p: P2pHandle) -> PeerList {
     })
 }
 
-/// Shows the world who comes and goes, until stopped.
+/// Shows the world who comes and goes, until stopped. `needed`: this node is listed, so without the
+/// others it cannot do its work.
 pub(super) async fn show(
     p2p: P2pHandle,
+    needed: bool,
     readiness: Readiness,
     events: EventBus,
     stop: CancellationToken,
 ) {
     let mut changes = p2p.events();
     loop {
-        readiness.set(COMPONENT, health(&p2p));
+        readiness.set(COMPONENT, health(&p2p, needed));
         let change = tokio::select! {
             () = stop.cancelled() => return,
             change = changes.recv() => change,
@@ -76,13 +84,13 @@ pub(super) async fn show(
     }
 }
 
-// A node that is listed with others and reaches none of them cannot do its work. One with nobody
-// listed, such as a bootnode, is ready at once: others come to it.
-fn health(p2p: &P2pHandle) -> Health {
+// A node that is listed with others and reaches none of them cannot do its work. Any other, such as
+// a bootnode, is ready at once: they come to it.
+fn health(p2p: &P2pHandle, needed: bool) -> Health {
     let peers = p2p.peers();
     let listed = peers.iter().filter(|peer| peer.listed).count();
     let ready = peers.iter().filter(|peer| peer.listed && peer.ready).count();
-    if listed == 0 || ready > 0 {
+    if !needed || listed == 0 || ready > 0 {
         return Health::Ready;
     }
     let connected = peers.iter().filter(|peer| peer.connected).count();

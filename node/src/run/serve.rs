@@ -123,7 +123,10 @@ async fn start(
     let (inbound, messages) = mpsc::channel(INBOUND);
     let (p2p, listen) = start_p2p(prepared, boot, inbound, &mut registry, tasks, stop).await?;
     tasks.spawn({
-        let shown = peers::show(p2p.clone(), readiness.clone(), events.clone(), stop.clone());
+        let own = prepared.keys.identity.peer.peer();
+        let needed = peers::lists(prepared.params.as_ref(), &own);
+        let (p2p, readiness, stop) = (p2p.clone(), readiness.clone(), stop.clone());
+        let shown = peers::show(p2p, needed, readiness, events.clone(), stop);
         async {
             shown.await;
             Ok(())

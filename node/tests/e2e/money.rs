@@ -42,7 +42,7 @@ async fn counted(devnet: &Devnet, left: u64) -> Result<()> {
     for (sample, expected) in [
         ("trestle_coordinator_sessions_total{kind=\"payment\",outcome=\"done\"}", 1.0),
         ("trestle_coordinator_sessions_total{kind=\"dkg\",outcome=\"done\"}", 1.0),
-        ("trestle_coordinator_balance_sats{reason=\"spendable\"}", left as f64),
+        ("trestle_coordinator_balance_sats{state=\"spendable\"}", left as f64),
         ("trestle_coordinator_wallet_height", devnet.bitcoind.height().await? as f64),
     ] {
         ensure!(said.get(sample) == Some(expected), "{sample}: {:?}", said.get(sample));

@@ -10,7 +10,7 @@ use trestle_devnet::{
     wait,
 };
 
-use crate::support::{COIN, Order, PATIENCE, funded, online, paid_once, play, settle};
+use crate::support::{COIN, Order, PATIENCE, funded, online, paid_once, play, settle, unready};
 
 /// Waits until a node's log has this.
 async fn logged(node: &Node, part: &str) -> Result<()> {
@@ -24,6 +24,20 @@ async fn agreeing(node: &Node) -> Result<Vec<Value>> {
     let facts = node.get("/v1/node").await?;
     let peers = facts["peers"].as_array().cloned().unwrap_or_default();
     Ok(peers.into_iter().filter(|peer| peer["agrees"] == true).collect())
+}
+
+#[tokio::test]
+async fn bootnode__should_be_ready_before_anyone_comes() -> Result<()> {
+    let mut devnet = Devnet::prepare(&DevnetOptions::default()).await?;
+    devnet.bootnode.start()?;
+    devnet.committee[0].start()?;
+    play(devnet, async |devnet| {
+        devnet.bootnode.wait_ready().await?;
+        devnet.bootnode.kill()?;
+        // A member needs the others.
+        unready(&devnet.committee[0], "p2p", "none of the 3 peers").await
+    })
+    .await
 }
 
 #[tokio::test]

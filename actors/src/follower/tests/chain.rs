@@ -37,6 +37,9 @@ pub(super) struct State {
     down: Option<ChainError>,
     missing: BTreeSet<BlockHash>,
     pruned: BTreeSet<BlockHash>,
+    /// Requests for several blocks, answered or not.
+    groups: usize,
+    refuse_groups: bool,
     at_once: usize,
     most_at_once: usize,
     fetched: usize,
@@ -83,6 +86,15 @@ impl FakeChain {
 
     pub(super) fn set_pruned(&self, hashes: impl IntoIterator<Item = BlockHash>) {
         self.lock().pruned = hashes.into_iter().collect();
+    }
+
+    /// Whether requests for several blocks are refused, as those for too many bytes are.
+    pub(super) fn refuse_groups(&self, refuse: bool) {
+        self.lock().refuse_groups = refuse;
+    }
+
+    pub(super) fn groups(&self) -> usize {
+        self.lock().groups
     }
 
     pub(super) fn best(&self) -> Vec<BlockHash> {
@@ -180,6 +192,24 @@ impl ReadChain for FakeChain {
 
     fn block(&self, hash: BlockHash) -> BoxFuture<'_, Result<Block, ChainError>> {
         self.read(hash).boxed()
+    }
+
+    fn blocks(&self, hashes: Vec<BlockHash>) -> BoxFuture<'_, Result<Vec<Block>, ChainError>> {
+        async move {
+            {
+                let mut state = self.lock();
+                state.groups += 1;
+                if state.refuse_groups {
+                    return Err(ChainError::Malformed("too long an answer".into()));
+                }
+            }
+            let mut blocks = Vec::new();
+            for hash in hashes {
+                blocks.push(self.read(hash).await?);
+            }
+            Ok(blocks)
+        }
+        .boxed()
     }
 }
 

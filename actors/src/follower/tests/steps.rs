@@ -72,6 +72,31 @@ async fn feed__should_stop_a_batch_at_its_bytes_and_lose_nothing() {
 }
 
 #[tokio::test]
+async fn feed__should_ask_for_small_blocks_in_groups() {
+    let chain = FakeChain::of(500);
+    let mut consumer = Consumer::must_start(&chain, 0).await;
+
+    consumer.must_reach_tip(&chain).await;
+
+    assert_eq!(consumer.must_ledger().await, chain.positions(0));
+    let groups = chain.groups();
+    assert!((500 / 16..500 / 8).contains(&groups), "{groups} groups for 500 blocks");
+}
+
+#[tokio::test]
+async fn feed__should_ask_for_blocks_one_by_one_where_a_group_is_refused() {
+    let chain = FakeChain::of(100);
+    chain.refuse_groups(true);
+    let mut consumer = Consumer::must_start(&chain, 0).await;
+
+    consumer.must_reach_tip(&chain).await;
+
+    assert_eq!(consumer.must_ledger().await, chain.positions(0));
+    assert!(chain.groups() > 0, "no group was asked for");
+    assert_eq!(chain.fetched(), 100, "a block was read twice");
+}
+
+#[tokio::test]
 async fn feed__should_not_run_ahead_of_its_bounds() {
     let chain = FakeChain::of(200);
     let config = FeedConfig { max_requests: 3, max_blocks: 4, ..quick() };

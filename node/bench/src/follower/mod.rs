@@ -30,8 +30,8 @@ const TARGET: f64 = 1.25;
 /// As the coordinator reads them.
 const STEPS: usize = 200;
 const BYTES: usize = 16 * 1024 * 1024;
-/// Blocks a request that the plain fetch is tried with; the faster one is the limit.
-const BATCHES: [usize; 2] = [1, 16];
+/// Blocks a request that the plain fetch is tried with; the fastest is the limit.
+const BATCHES: [usize; 3] = [1, 16, 64];
 /// Longest wait for bitcoind's own index.
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -26,6 +26,25 @@ async fn reads__should_agree_with_the_node() {
 }
 
 #[tokio::test]
+async fn blocks__should_come_in_the_order_asked_or_not_at_all() {
+    let node = must_start().await;
+    let mut asked = node.mine(16).await.expect("bitcoind mines");
+    asked.reverse();
+    let client = client_of(&node);
+
+    let blocks = client.blocks(asked.clone()).await.expect("bitcoind answers");
+    let none = client.blocks(Vec::new()).await;
+    asked[5] = BlockHash::all_zeros();
+    let missing = client.blocks(asked.clone()).await;
+
+    asked.truncate(5);
+    assert_eq!(blocks.len(), 16);
+    assert_eq!(blocks.iter().map(|b| b.block_hash()).take(5).collect::<Vec<_>>(), asked);
+    assert_eq!(none, Ok(Vec::new()));
+    assert!(matches!(missing, Err(ChainError::NotFound(_))), "{missing:?}");
+}
+
+#[tokio::test]
 async fn block__should_be_not_found_where_bitcoind_does_not_know_it() {
     let node = must_start().await;
 
