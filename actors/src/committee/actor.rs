@@ -71,7 +71,17 @@ pub struct CommitteeActor {
     pub(super) burns: VecDeque<BurnKey>,
     /// The height of our bitcoind's best block, once heard.
     pub(super) tip: u32,
+    /// Coordinators that are connected.
+    present: BTreeSet<Peer>,
+    /// When they were last told of a new tip, in milliseconds.
+    told_ms: Option<u64>,
+    /// When they are to be told of the present one.
+    tell_ms: Option<u64>,
 }
+
+/// Least time between two statuses because of a new tip: blocks come in hundreds a second while
+/// bitcoind catches up.
+const TIP_PAUSE_MS: u64 = 2_000;
 
 /// A place in a committee.
 pub(super) struct Seat {
@@ -109,6 +119,9 @@ impl CommitteeActor {
             budgets: BTreeMap::new(),
             burns: VecDeque::new(),
             tip: 0,
+            present: BTreeSet::new(),
+            told_ms: None,
+            tell_ms: None,
             setup,
         }
     }
@@ -147,11 +160,16 @@ impl CommitteeActor {
                 self.greet(peer);
                 Ok(Ack::Accepted)
             }
+            CommitteeInput::Lost(peer) => {
+                self.present.remove(&peer);
+                Ok(Ack::Accepted)
+            }
             CommitteeInput::Tip(height) => {
-                self.tip = height;
+                self.new_tip(height);
                 Ok(Ack::Accepted)
             }
             CommitteeInput::Tick => {
+                self.tell_tip();
                 self.tick().await?;
                 Ok(Ack::Accepted)
             }
@@ -199,8 +217,34 @@ impl CommitteeActor {
         let names: Vec<String> = self.seats.keys().cloned().collect();
         for name in names {
             if self.seats[&name].committee.coordinators.contains(&peer) {
+                self.present.insert(peer);
                 self.send_status(peer, &name);
                 self.fetch_keys(peer, &name);
+            }
+        }
+    }
+
+    /// Coordinators show people how far each member's bitcoind is.
+    fn new_tip(&mut self, height: u32) {
+        if height == self.tip {
+            return;
+        }
+        self.tip = height;
+        let now = self.setup.clock.now_ms();
+        let at = self.told_ms.map_or(now, |told| now.max(told + TIP_PAUSE_MS));
+        self.tell_ms = Some(at);
+        self.tell_tip();
+    }
+
+    fn tell_tip(&mut self) {
+        let now = self.setup.clock.now_ms();
+        if self.tell_ms.is_none_or(|at| at > now) {
+            return;
+        }
+        (self.told_ms, self.tell_ms) = (Some(now), None);
+        for (name, seat) in &self.seats {
+            for peer in seat.committee.coordinators.iter().filter(|p| self.present.contains(p)) {
+                self.send_status(*peer, name);
             }
         }
     }
@@ -278,7 +322,8 @@ impl CommitteeActor {
 
     /// When the next [`CommitteeInput::Tick`] is due, in milliseconds.
     pub fn next_wake(&self) -> Option<u64> {
-        self.seats.values().filter_map(|seat| Some(seat.dkg.as_ref()?.deadline_ms)).min()
+        let dkg = self.seats.values().filter_map(|seat| Some(seat.dkg.as_ref()?.deadline_ms));
+        dkg.chain(self.tell_ms).min()
     }
 
     pub(super) fn count_keys(&self) {

@@ -12,6 +12,8 @@ pub enum CommitteeInput {
     Received(Inbound),
     /// A peer is connected and has our parameters.
     Connected(Peer),
+    /// A peer is not connected any more.
+    Lost(Peer),
     /// The height of our bitcoind's best block.
     Tip(u32),
     /// Time passed.

@@ -11,7 +11,7 @@ use trestle_chain::{
 };
 use trestle_wire::{
     KeyRef,
-    committee::sign::{Purpose, RefusalCode},
+    committee::sign::{Binding, MAX_DETAIL, Purpose, RefusalCode},
 };
 
 use crate::ports::{ChainError, chain::CoinView};
@@ -49,13 +49,17 @@ pub enum RecipientRule {
 pub(crate) struct Refused {
     pub(crate) code: RefusalCode,
     pub(crate) detail: String,
+    pub(crate) binding: Option<Binding>,
 }
 
 impl Refused {
     pub(crate) fn new(code: RefusalCode, detail: impl ToString) -> Self {
-        // The wire allows 400 bytes.
-        let detail: String = detail.to_string().chars().take(130).collect();
-        Self { code, detail }
+        Self { code, detail: shortened(detail.to_string(), MAX_DETAIL), binding: None }
+    }
+
+    fn policy(refused: &policy::Refused) -> Self {
+        let binding = refused.binding();
+        Self { binding, ..Self::new(RefusalCode::Policy, refused) }
     }
 
     pub(crate) fn chain(error: &ChainError) -> Self {
@@ -118,7 +122,7 @@ impl Policy {
         let rules = self.rules(scripts, own);
         policy::judge(proposal, &view(proposal, seen), &rules, ledger)
             .map(|approval| Judged::Payment(Box::new(approval)))
-            .map_err(|refused| Refused::new(RefusalCode::Policy, refused))
+            .map_err(|refused| Refused::policy(&refused))
     }
 
     fn rules(&self, change: BTreeSet<ScriptBuf>, own: &ScriptBuf) -> Rules {
@@ -138,6 +142,23 @@ impl Policy {
     }
 }
 
+/// A text of at most so many bytes, cut after a word.
+fn shortened(mut text: String, most: usize) -> String {
+    const MARK: &str = "…";
+    if text.len() <= most {
+        return text;
+    }
+    let mut end = most.saturating_sub(MARK.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    // A text without a space in it is cut where it must be.
+    end = text[..end].rfind(' ').unwrap_or(end);
+    text.truncate(end);
+    text.push_str(MARK);
+    text
+}
+
 fn view(proposal: &Proposal, seen: &CoinView) -> View {
     let coins = proposal.outpoints().into_iter().zip(&seen.coins);
     let coins = coins.filter_map(|(outpoint, coin)| Some((outpoint, coin.as_ref()?)));
@@ -149,4 +170,34 @@ fn view(proposal: &Proposal, seen: &CoinView) -> View {
         })
         .collect();
     View { tip: seen.tip.height, coins }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+    use bitcoin::{OutPoint, Txid, hashes::Hash};
+    use trestle_chain::ledger::Conflict;
+    use trestle_wire::Hash32;
+
+    use super::*;
+
+    #[test]
+    fn detail__should_be_cut_after_a_word() {
+        assert_eq!(shortened("one two".into(), 7), "one two");
+        assert_eq!(shortened("one two three".into(), 12), "one two…");
+        assert_eq!(shortened("öööööö".into(), 8), "öö…");
+        let long = Refused::new(RefusalCode::Policy, "word ".repeat(200));
+        assert!(long.detail.len() <= MAX_DETAIL && long.detail.ends_with("word…"), "{long:?}");
+    }
+
+    #[test]
+    fn detail__should_have_room_for_two_outpoints() {
+        let at = |byte| OutPoint { txid: Txid::from_byte_array([byte; 32]), vout: u32::MAX };
+        let (bound, got, payment) = (at(0xAA), at(0xBB), Hash32([0xCC; 32]));
+        let refused = policy::Refused::from(Conflict::OtherAnchor { payment, bound, got });
+        let told = Refused::policy(&refused);
+        assert_eq!(told.detail, refused.to_string(), "nothing is cut");
+        assert!(matches!(told.binding, Some(Binding::Anchor(anchor)) if anchor.txid == [0xAA; 32]));
+    }
 }

@@ -66,10 +66,10 @@ impl CommitteeActor {
         let committee = key.committee.clone();
         let message = match self.answer(from, index, request).await? {
             Answer::Shares(shares) => SignShares { session, attempt, key, index, shares }.into(),
-            Answer::Refused(Refused { code, detail }) => {
+            Answer::Refused(Refused { code, detail, binding }) => {
                 tracing::info!(%key, reason = code.label(), detail, "request to sign refused");
                 self.count_refusal(code);
-                SignRefused { session, attempt, key, index, code, detail }.into()
+                SignRefused { session, attempt, key, index, code, detail, binding }.into()
             }
         };
         self.setup.network.offer(from, message);

@@ -14,6 +14,7 @@ use trestle_wire::{Ack, BootId, Hash32, KeyRef, MessageId, Peer, SessionId};
 
 use super::{
     CoordinatorInput, DeliveryKey, Event, Job, Metrics, Settings,
+    bindings::Bindings,
     ingress::{Denied, Request},
     rows::{
         ANNOUNCEMENTS, ATTEMPTS, COINS, FROZEN, KEYS, KeyRow, MemberKey, PAYMENTS, PaymentRow,
@@ -62,6 +63,8 @@ pub struct CoordinatorActor {
     pub(super) retries: BTreeMap<Hash32, u64>,
     /// How often such a payment was tried since it last got on.
     pub(super) stalls: BTreeMap<Hash32, u32>,
+    /// What members say they have bound.
+    pub(super) bindings: Bindings,
     /// When this boot's open payments were asked for.
     pub(super) accepted_ms: BTreeMap<Hash32, u64>,
     /// The height of our bitcoind's best block, once heard.
@@ -93,6 +96,7 @@ impl CoordinatorActor {
             announcements: BTreeMap::new(),
             retries: BTreeMap::new(),
             stalls: BTreeMap::new(),
+            bindings: Bindings::default(),
             accepted_ms: BTreeMap::new(),
             tip: 0,
             next_number: 0,
@@ -113,6 +117,7 @@ impl CoordinatorActor {
         self.announcements.clear();
         self.retries.clear();
         self.stalls.clear();
+        self.bindings = Bindings::default();
         self.jobs.clear();
         let params = Arc::clone(&self.setup.params);
         for committee in &params.committees {
@@ -208,6 +213,7 @@ impl CoordinatorActor {
         match input {
             CoordinatorInput::Received(inbound) => ack = self.receive(inbound).await?,
             CoordinatorInput::Connected(peer) => self.peer_connected(peer),
+            CoordinatorInput::Lost(peer) => self.peer_lost(peer),
             CoordinatorInput::Request(request) => self.request(request).await?,
             CoordinatorInput::Tip(height) => self.tip = height,
             CoordinatorInput::Steps { committee, feed, steps } => {
@@ -219,6 +225,9 @@ impl CoordinatorActor {
             CoordinatorInput::Delivered { key, result } => self.delivered(&key, result).await?,
             CoordinatorInput::BroadcastDone { payment, txid, result } => {
                 self.broadcast_done(payment, txid, result).await?;
+            }
+            CoordinatorInput::Inspected { payment, anchor, height, result } => {
+                self.inspected(payment, anchor, height, result).await?;
             }
             CoordinatorInput::Quoted { payment, result } => self.quoted(payment, result).await?,
             CoordinatorInput::Tick => {}
@@ -248,6 +257,10 @@ impl CoordinatorActor {
             }
             Request::Payments(committee, limit, reply) => {
                 let _ = reply.send(self.payment_views(&committee, limit).await?);
+            }
+            Request::Cancel(committee, payment, reply) => {
+                let answer = self.cancel(&committee, &payment).await?;
+                let _ = reply.send(answer);
             }
             Request::Freeze(committee, coin, frozen, reply) => {
                 let answer = self.freeze(&committee, coin, frozen).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bitcoin::{BlockHash, OutPoint, Txid};
+use bitcoin::{Block, BlockHash, OutPoint, Txid};
 use trestle_chain::{
     payment::{Effect, Event as PaymentEvent},
     wallet::{Changes, Spend},
@@ -107,7 +107,7 @@ impl CoordinatorActor {
                     .connect(*height, block)
                     .map_err(|_| Fault::Invariant("the wallet and its cursor disagree"))?;
                 store_coins(committee, &changes, batch);
-                self.spent(&changes.spends, *hash, batch, owed)?;
+                self.spent(&changes.spends, block, *hash, batch, owed)?;
                 let event = PaymentEvent::TipAdvanced { height: *height };
                 self.all_payments(committee, &event, batch, owed)
             }
@@ -148,19 +148,25 @@ impl CoordinatorActor {
     fn spent(
         &mut self,
         spends: &[Spend],
-        block: BlockHash,
+        block: &Block,
+        hash: BlockHash,
         batch: &mut Batch,
         owed: &mut Vec<(Hash32, Vec<Effect>)>,
     ) -> Result<(), Fault> {
         for spend in spends {
-            for (id, event) in self.spend_events(spend, block) {
+            for (id, event) in self.spend_events(spend, block, hash) {
                 owed.push((id, self.apply_payment(id, &event, batch)?));
             }
         }
         Ok(())
     }
 
-    fn spend_events(&self, spend: &Spend, block: BlockHash) -> Vec<(Hash32, PaymentEvent)> {
+    fn spend_events(
+        &self,
+        spend: &Spend,
+        block: &Block,
+        hash: BlockHash,
+    ) -> Vec<(Hash32, PaymentEvent)> {
         let Spend { outpoint, txid, height, .. } = *spend;
         let mut events = Vec::new();
         for (id, row) in &self.payments {
@@ -168,10 +174,16 @@ impl CoordinatorActor {
                 continue;
             };
             if bound.version(&txid).is_some() {
-                events.push((*id, PaymentEvent::VersionConfirmed { txid, height, block }));
+                events.push((*id, PaymentEvent::VersionConfirmed { txid, height, block: hash }));
                 events.extend(self.orphaned(*id, &txid, height));
             } else if *bound.anchor == outpoint {
-                events.push((*id, PaymentEvent::AnchorSpentByOther { txid, height }));
+                // It may be a version that this coordinator has forgotten.
+                let own = self.seats.get(&row.committee).map(|seat| seat.wallet.scripts());
+                let spender = block.txdata.iter().find(|one| one.compute_txid() == txid);
+                let pays = spender
+                    .zip(own)
+                    .is_some_and(|(spender, own)| row.payment.is_made_by(spender, own));
+                events.push((*id, PaymentEvent::AnchorSpentByOther { txid, height, pays }));
             } else if bound.inputs().contains(&outpoint) {
                 events.push((*id, PaymentEvent::InputSpentByOther { outpoint, height }));
             }
@@ -188,7 +200,8 @@ impl CoordinatorActor {
         for (id, row) in self.payments.iter().filter(|(_, row)| !row.payment.is_final()) {
             let Some(bound) = row.payment.bound().filter(|_| *id != confirmed) else { continue };
             if lost.contains(&bound.anchor.txid) {
-                events.push((*id, PaymentEvent::AnchorSpentByOther { txid: *txid, height }));
+                let (txid, pays) = (*txid, false);
+                events.push((*id, PaymentEvent::AnchorSpentByOther { txid, height, pays }));
                 continue;
             }
             let inputs = bound.inputs().into_iter().filter(|input| lost.contains(&input.txid));
@@ -257,6 +270,11 @@ impl CoordinatorActor {
             return Ok(Err(denied));
         }
         let Some(seat) = self.seats.get_mut(committee) else { return Ok(Err(Denied::NoAnswer)) };
+        let tip = self.tip.max(seat.wallet.height());
+        if height > tip {
+            let text = format!("there is no block at height {height} yet: the best one is {tip}");
+            return Ok(Err(Denied::Invalid(text)));
+        }
         let mut batch = Batch::new();
         for (key, row) in seat.keys.iter_mut().filter(|(_, row)| row.learned) {
             if row.birth > height.max(1) {

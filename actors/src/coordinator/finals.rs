@@ -10,7 +10,7 @@
 //! out and valid for ever; and the members that signed them never let another payment spend its
 //! anchor, so a payment that is planned on that coin by mistake stalls, and pays nobody twice.
 
-use trestle_chain::payment::State;
+use trestle_chain::payment::{Ending, State};
 use trestle_store::{Batch, Scan};
 use trestle_wire::Hash32;
 
@@ -83,6 +83,8 @@ impl CoordinatorActor {
         };
         match row.payment.state() {
             State::Settled { .. } => seat.totals.settled += 1,
+            State::Ended { why: Ending::Cancelled, .. } => seat.totals.cancelled += 1,
+            State::Ended { why: Ending::UsedBefore { .. }, .. } => seat.totals.used_before += 1,
             State::Failed { .. }
             | State::Waiting
             | State::Signing { .. }
@@ -108,6 +110,7 @@ impl CoordinatorActor {
             self.retries.remove(id);
             self.stalls.remove(id);
             self.accepted_ms.remove(id);
+            self.bindings.forget(id);
         }
     }
 }

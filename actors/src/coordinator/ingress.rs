@@ -28,6 +28,8 @@ pub enum Request {
     Payment(Hash32, Reply<PaymentView>),
     /// The payments of a committee, latest first, at most so many.
     Payments(String, u32, Reply<Vec<PaymentView>>),
+    /// Give a payment of a committee up, named by its id or its idempotency key.
+    Cancel(String, String, Reply<PaymentView>),
     /// Set a coin aside, or take it back.
     Freeze(String, OutPoint, bool, Reply<()>),
     /// Read the blocks again from a height.
@@ -165,6 +167,14 @@ impl CoordinatorHandle {
         self.ask(ASK, |reply| Request::Payments(committee, limit, reply)).await
     }
 
+    /// Gives up a payment of which no version is signed, named by its id or its idempotency key.
+    ///
+    /// # Errors
+    /// [`Denied::Invalid`] when a version is signed: it can confirm for ever.
+    pub async fn cancel(&self, committee: String, payment: String) -> Result<PaymentView, Denied> {
+        self.ask(ASK, |reply| Request::Cancel(committee, payment, reply)).await
+    }
+
     /// Sets a coin aside (`true`) or takes it back.
     ///
     /// # Errors
@@ -181,7 +191,7 @@ impl CoordinatorHandle {
     /// Reads the blocks again from `height`.
     ///
     /// # Errors
-    /// [`Denied::NotFound`].
+    /// [`Denied::NotFound`]; [`Denied::Invalid`] for a height that there is not yet.
     pub async fn rescan(&self, committee: String, height: u32) -> Result<(), Denied> {
         self.ask(ASK, |reply| Request::Rescan(committee, height, reply)).await
     }

@@ -1,6 +1,6 @@
 //! What reaches the coordinator, and what it has done for it.
 
-use bitcoin::{Amount, FeeRate, Transaction, Txid};
+use bitcoin::{Amount, FeeRate, OutPoint, Transaction, Txid};
 use trestle_keys::roast::Verdict;
 use trestle_wire::{Ack, Hash32, KeyRef, Message, MessageId, Peer, SessionId};
 
@@ -15,12 +15,13 @@ use crate::{
 
 /// One thing to handle.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most inputs are messages")]
 pub enum CoordinatorInput {
     /// A message.
     Received(Inbound),
     /// A peer is connected and has our parameters.
     Connected(Peer),
+    /// A peer is not connected any more.
+    Lost(Peer),
     /// A request of the API.
     Request(Request),
     /// The height of our bitcoind's best block.
@@ -58,6 +59,17 @@ pub enum CoordinatorInput {
         txid: Txid,
         /// What came of it.
         result: Result<Accepted, ChainError>,
+    },
+    /// A transaction was looked up.
+    Inspected {
+        /// For which payment.
+        payment: Hash32,
+        /// The coin that it is said to spend.
+        anchor: OutPoint,
+        /// Its block's height.
+        height: u32,
+        /// The transaction, if that block has it.
+        result: Result<Option<Transaction>, ChainError>,
     },
     /// A fee rate was estimated.
     Quoted {
@@ -104,6 +116,17 @@ pub enum Job {
         payment: Hash32,
         /// The signed transaction.
         transaction: Transaction,
+    },
+    /// Look a transaction up in the best chain.
+    Inspect {
+        /// For which payment.
+        payment: Hash32,
+        /// The coin that it is said to spend.
+        anchor: OutPoint,
+        /// The transaction.
+        txid: Txid,
+        /// Its block's height.
+        height: u32,
     },
     /// Estimate a fee rate.
     Quote {

@@ -20,8 +20,9 @@ use trestle_wire::{
 };
 
 use super::{
-    CoordinatorActor,
-    rows::{KEYS, KeyRow, StoredKeyRef},
+    CoordinatorActor, DeliveryKey,
+    members::announcement_id,
+    rows::{ANNOUNCEMENTS, Announcement, KEYS, KeyRow, StoredKeyRef},
     seat::{MemberInfo, Seat, script_of},
 };
 use crate::runtime::Fault;
@@ -65,7 +66,7 @@ impl Seat {
 
     fn can_teach(&self, member: &MemberInfo) -> bool {
         let listed = member.status.iter().flat_map(|status| &status.keys);
-        member.online && listed.into_iter().any(|key| self.is_open(member, key))
+        member.online && !member.away && listed.into_iter().any(|key| self.is_open(member, key))
     }
 }
 
@@ -144,8 +145,8 @@ impl CoordinatorActor {
         }
     }
 
-    /// Stores a key that was taught, or a lower height to look for its coins from, and reads the
-    /// blocks that this takes.
+    /// Stores a key that was taught, with what is owed to members that lack it, or a lower height to
+    /// look for its coins from, and reads the blocks that this takes.
     async fn take_up(&mut self, row: KeyRow) -> Result<Ack, Fault> {
         let key = row.ready.session.key.clone();
         let Some(seat) = self.seats.get_mut(&key.committee) else { return Ok(Ack::Duplicate) };
@@ -155,10 +156,25 @@ impl CoordinatorActor {
         let birth = row.birth;
         let mut batch = Batch::new();
         KEYS.put(&mut batch, &StoredKeyRef(key.clone()), &row);
+        let ready = row.ready.clone();
         let is_new = seat.keys.insert(key.clone(), row).is_none();
         let members: Vec<u16> = seat.members.keys().copied().collect();
+        let lacks = |member: &MemberInfo| {
+            member.status.as_ref().is_none_or(|status| !status.keys.contains(&key))
+        };
+        let lacking = seat.members.iter().filter(|(_, member)| is_new && lacks(member));
+        let lacking: Vec<DeliveryKey> =
+            lacking.map(|(index, _)| DeliveryKey { key: key.clone(), index: *index }).collect();
+        for to in &lacking {
+            let id = announcement_id(to);
+            ANNOUNCEMENTS.owe(&mut batch, to, &Announcement { id, ready: ready.clone() });
+        }
         let back = self.go_back(&key.committee, birth, &mut batch);
         self.setup.store.commit(batch).await?;
+        for to in lacking {
+            let id = announcement_id(&to);
+            self.owe_announcement(to, id, ready.clone());
+        }
         if back {
             self.money_moved = true;
             self.follow(&key.committee, None);

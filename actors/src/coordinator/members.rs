@@ -179,9 +179,21 @@ impl CoordinatorActor {
     /// A peer came back: what is owed to it is tried at once.
     pub(super) fn peer_connected(&mut self, peer: Peer) {
         let now = self.now();
+        self.members_of(peer).for_each(|member| member.away = false);
         for owed in self.announcements.values_mut().filter(|owed| owed.to == peer) {
             owed.next_ms = now;
         }
+    }
+
+    /// Its last connection has gone.
+    pub(super) fn peer_lost(&mut self, peer: Peer) {
+        self.members_of(peer).for_each(|member| member.away = true);
+    }
+
+    /// The places that a peer has in committees.
+    fn members_of(&mut self, peer: Peer) -> impl Iterator<Item = &mut super::seat::MemberInfo> {
+        let members = self.seats.values_mut().flat_map(|seat| seat.members.values_mut());
+        members.filter(move |member| member.peer == peer)
     }
 
     pub(super) fn owe_announcement(

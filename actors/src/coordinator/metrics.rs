@@ -55,7 +55,8 @@ pub struct Reason {
 /// Where payments are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Phase {
-    /// `waiting`, `signing`, `broadcast`, `confirmed`, `settled` or `failed`.
+    /// `waiting`, `signing`, `broadcast`, `confirmed`, `settled`, `failed`, `cancelled` or
+    /// `used_before`.
     pub phase: &'static str,
 }
 

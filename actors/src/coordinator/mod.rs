@@ -10,6 +10,8 @@
 //! member sends can at most cost that member its place in a session.
 
 mod actor;
+mod bindings;
+mod cancel;
 mod chain;
 mod dkg;
 mod finals;

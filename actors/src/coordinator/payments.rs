@@ -41,7 +41,9 @@ impl CoordinatorActor {
         let recipients = outputs(&request);
         if let Some(row) = self.find_payment(&id).await? {
             let answer = if row.payment.recipients() == recipients {
-                Ok(self.payment_view(&id, &row))
+                let mut view = self.payment_view(&id, &row);
+                view.notice = unchanged_rate(&request, &row);
+                Ok(view)
             } else {
                 let key = &request.idempotency_key;
                 let text = format!("the idempotency key {key} belongs to another payment");
@@ -207,7 +209,8 @@ impl CoordinatorActor {
             | State::Signing { .. }
             | State::Broadcast { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => Some(bound.latest()),
+            | State::Failed { .. }
+            | State::Ended { .. } => Some(bound.latest()),
         };
         let change = version.and_then(|version| version.plan.change());
         let change = change.map(|(outpoint, output)| (outpoint, output.clone()));
@@ -225,7 +228,7 @@ impl CoordinatorActor {
 
     /// Looks at a payment again after a while: each time twice as long as the time before, until it
     /// gets on or there is a new block.
-    fn retry_later(&mut self, id: Hash32) {
+    pub(super) fn retry_later(&mut self, id: Hash32) {
         let tries = self.stalls.entry(id).or_default();
         let wait = self.setup.settings.retry_ms << (*tries).min(16);
         *tries = tries.saturating_add(1);
@@ -285,6 +288,9 @@ impl CoordinatorActor {
         id: Hash32,
         proposal: trestle_wire::committee::payment::PaymentProposal,
     ) -> Result<(), Fault> {
+        if self.rethink(id).await? {
+            return Ok(());
+        }
         let Some(row) = self.payments.get(&id) else { return Ok(()) };
         let Some(seat) = self.seats.get(&row.committee) else { return Ok(()) };
         let Some(plan) = row.payment.bound().map(|bound| &bound.latest().plan) else {
@@ -319,7 +325,10 @@ impl CoordinatorActor {
                 }
                 PaymentEvent::VersionSigned { transaction }
             }
-            Err(reason) => PaymentEvent::SigningFailed { reason },
+            Err(reason) => {
+                self.bindings.signing_failed(id);
+                PaymentEvent::SigningFailed { reason }
+            }
         };
         self.advance_payment(id, event).await
     }
@@ -392,6 +401,13 @@ impl CoordinatorActor {
             Notice::Failed(txid) => {
                 ("payment_failed", format!("{} spent its anchor for good", txid.0))
             }
+            Notice::Rebound(anchor) => {
+                ("payment_rebound", format!("too few could sign: its anchor is {} now", anchor.0))
+            }
+            Notice::UsedBefore(txid) => {
+                ("payment_used_before", format!("{} spent what its id was bound to", txid.0))
+            }
+            Notice::Cancelled => ("payment_cancelled", "given up by the operator".into()),
         };
         self.tell(&row.committee, kind, Some(id), text);
     }
@@ -435,12 +451,16 @@ fn is_progress(event: &PaymentEvent) -> bool {
         | PaymentEvent::VersionConfirmed { .. }
         | PaymentEvent::BlockDisconnected { .. }
         | PaymentEvent::AnchorSpentByOther { .. }
-        | PaymentEvent::InputSpentByOther { .. } => true,
+        | PaymentEvent::InputSpentByOther { .. }
+        | PaymentEvent::Rebound { .. }
+        | PaymentEvent::FoundUsed { .. }
+        | PaymentEvent::Cancelled { .. } => true,
         PaymentEvent::PlanFailed { .. }
         | PaymentEvent::SigningFailed { .. }
         | PaymentEvent::BroadcastRejected { .. }
         | PaymentEvent::RetryDue
         | PaymentEvent::BumpRequested { .. }
+        | PaymentEvent::InputRefused
         | PaymentEvent::TipAdvanced { .. } => false,
     }
 }
@@ -453,8 +473,18 @@ fn outputs(request: &PayRequest) -> Vec<TxOut> {
     request.recipients.iter().map(output).collect()
 }
 
+/// What a repeated request says that does not count any more.
+fn unchanged_rate(request: &PayRequest, row: &PaymentRow) -> Option<String> {
+    let asked = request.fee_rate.map(FeeRate::to_sat_per_kwu)?;
+    (row.rate != Some(asked)).then(|| {
+        "this payment was accepted before: its fee rate is what it was, and is not changed by \
+         asking again"
+            .to_owned()
+    })
+}
+
 /// The same for the same committee and idempotency key, on every coordinator.
-fn payment_id(committee: &str, idempotency_key: &str) -> Hash32 {
+pub(super) fn payment_id(committee: &str, idempotency_key: &str) -> Hash32 {
     tagged("trestle/payment", &[committee.as_bytes(), idempotency_key.as_bytes()])
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use bitcoin::{FeeRate, ScriptBuf};
+use bitcoin::{FeeRate, OutPoint, ScriptBuf};
 use trestle_chain::{
     payment::Event as PaymentEvent,
     plan::{self, BumpRequest, Coin, Limits, PlanError},
 };
 use trestle_wire::{Hash32, committee::sign::most_messages};
 
-use super::{CoordinatorActor, Settings, seat::Seat};
+use super::{CoordinatorActor, Settings, bindings::Avoided, seat::Seat};
 use crate::runtime::Fault;
 
 impl CoordinatorActor {
@@ -18,12 +18,60 @@ impl CoordinatorActor {
         let Some(row) = self.payments.get(&id) else { return Ok(()) };
         let Some(seat) = self.seats.get(&row.committee) else { return Ok(()) };
         let recipients = row.payment.recipients();
-        let planned = self.plan_from(seat, &recipients, rate);
-        let event = match planned {
+        let coins = seat.wallet.for_plan(self.setup.settings.min_confirmations);
+        let event = match self.plan_around(seat, &id, &coins, &recipients, rate) {
             Ok(plan) => PaymentEvent::Planned(plan),
-            Err(e) => PaymentEvent::PlanFailed { reason: e.to_string() },
+            Err(reason) => PaymentEvent::PlanFailed { reason },
         };
         self.advance_payment(id, event).await
+    }
+
+    /// A plan without the coins that some member would refuse, or else without those that too many
+    /// would.
+    pub(super) fn plan_around(
+        &self,
+        seat: &Seat,
+        id: &Hash32,
+        coins: &[Coin],
+        recipients: &[bitcoin::TxOut],
+        rate: FeeRate,
+    ) -> Result<plan::Plan, String> {
+        let Avoided { by_some, by_too_many } = self.bindings.avoided(&seat.committee, id);
+        let first = self.plan_from(seat, &without(coins, &by_some), recipients, rate);
+        let planned = match first {
+            Err(_) if !by_some.is_empty() => {
+                self.plan_from(seat, &without(coins, &by_too_many), recipients, rate)
+            }
+            first => first,
+        };
+        planned.map_err(|error| match by_too_many.len() {
+            0 => error.to_string(),
+            refused => format!(
+                "{error}; {refused} coins cannot be used, because members bound them to other \
+                 payments"
+            ),
+        })
+    }
+
+    /// The same on a given coin.
+    pub(super) fn plan_onto(
+        &self,
+        seat: &Seat,
+        id: &Hash32,
+        anchor: &Coin,
+        coins: &[Coin],
+        recipients: &[bitcoin::TxOut],
+        rate: FeeRate,
+    ) -> Option<plan::Plan> {
+        let coins = of_script(coins, &anchor.output.script_pubkey);
+        let change = change_script(seat).unwrap_or_default();
+        let limits = limits(&self.setup.settings, seat.committee.threshold);
+        let Avoided { by_some, by_too_many } = self.bindings.avoided(&seat.committee, id);
+        [by_some, by_too_many].iter().find_map(|avoided| {
+            let coins = without(&coins, avoided);
+            let height = lock_height(seat);
+            plan::plan_on(anchor, &coins, recipients, &change, rate, height, &limits).ok()
+        })
     }
 
     /// One transaction spends coins of one key, since a signing session has one key: the oldest
@@ -31,16 +79,16 @@ impl CoordinatorActor {
     fn plan_from(
         &self,
         seat: &Seat,
+        coins: &[Coin],
         recipients: &[bitcoin::TxOut],
         rate: FeeRate,
     ) -> Result<plan::Plan, PlanError> {
-        let coins = seat.wallet.for_plan(self.setup.settings.min_confirmations);
         let change = change_script(seat).unwrap_or_default();
         let limits = limits(&self.setup.settings, seat.committee.threshold);
         let mut last = None;
         for key in seat.keys.keys() {
             let Some(script) = seat.script(key) else { continue };
-            let coins = of_script(&coins, &script);
+            let coins = of_script(coins, &script);
             let height = lock_height(seat);
             match plan::plan(&coins, recipients, &change, rate, height, &limits) {
                 Ok(plan) => return Ok(plan),
@@ -54,8 +102,32 @@ impl CoordinatorActor {
     pub(super) async fn bump(&mut self, id: Hash32, rate: FeeRate) -> Result<(), Fault> {
         let Some(row) = self.payments.get(&id) else { return Ok(()) };
         let Some(seat) = self.seats.get(&row.committee) else { return Ok(()) };
-        let Some(bound) = row.payment.bound() else { return Ok(()) };
-        let (previous, gone): (Vec<plan::Plan>, BTreeSet<_>) = (bound.plans(), bound.gone());
+        let Avoided { by_some, by_too_many } = self.bindings.avoided(&seat.committee, &id);
+        let planned = match self.bumped(id, rate, &by_some) {
+            Some(Err(_)) if !by_some.is_empty() => self.bumped(id, rate, &by_too_many),
+            planned => planned,
+        };
+        let event = match planned {
+            Some(Ok(plan)) => PaymentEvent::Planned(plan),
+            Some(Err(e)) => PaymentEvent::PlanFailed { reason: e.to_string() },
+            None => return Ok(()),
+        };
+        self.advance_payment(id, event).await
+    }
+
+    /// That version, without some coins.
+    pub(super) fn bumped(
+        &self,
+        id: Hash32,
+        rate: FeeRate,
+        avoided: &BTreeSet<OutPoint>,
+    ) -> Option<Result<plan::Plan, plan::BumpError>> {
+        let row = self.payments.get(&id)?;
+        let seat = self.seats.get(&row.committee)?;
+        let bound = row.payment.bound()?;
+        let (previous, mut gone): (Vec<plan::Plan>, BTreeSet<_>) = (bound.plans(), bound.gone());
+        // Without its anchor there is no version at all.
+        gone.extend(avoided.iter().filter(|coin| **coin != *bound.anchor));
         let script = previous.first().and_then(|plan| plan.spent().into_iter().next());
         let script = script.map(|output| output.script_pubkey).unwrap_or_default();
         let coins = seat.wallet.for_plan(self.setup.settings.min_confirmations);
@@ -68,11 +140,7 @@ impl CoordinatorActor {
             height: lock_height(seat),
             limits: &limits(&self.setup.settings, seat.committee.threshold),
         };
-        let event = match plan::bump(&request) {
-            Ok(plan) => PaymentEvent::Planned(plan),
-            Err(e) => PaymentEvent::PlanFailed { reason: e.to_string() },
-        };
-        self.advance_payment(id, event).await
+        Some(plan::bump(&request))
     }
 }
 
@@ -98,6 +166,10 @@ fn change_script(seat: &Seat) -> Option<ScriptBuf> {
     seat.script(seat.latest()?.0)
 }
 
+fn without(coins: &[Coin], avoided: &BTreeSet<OutPoint>) -> Vec<Coin> {
+    coins.iter().filter(|coin| !avoided.contains(&coin.outpoint)).cloned().collect()
+}
+
 fn of_script(coins: &[Coin], script: &ScriptBuf) -> Vec<Coin> {
     coins.iter().filter(|coin| coin.output.script_pubkey == *script).cloned().collect()
 }
@@ -106,7 +178,7 @@ fn of_script(coins: &[Coin], script: &ScriptBuf) -> Vec<Coin> {
 mod tests {
     #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
-    use bitcoin::{Amount, OutPoint, TxOut, Txid, hashes::Hash};
+    use bitcoin::{Amount, TxOut, Txid, hashes::Hash};
     use trestle_wire::Network;
 
     use super::*;

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use bitcoin::{Address, Amount};
-use trestle_chain::{payment::State, wallet};
+use trestle_chain::{
+    payment::{Ending, State},
+    wallet,
+};
 use trestle_keys::taproot::{Tweak, address, bitcoin_network};
 use trestle_wire::{Hash32, KeyRef, committee::Signature};
 
@@ -34,7 +37,7 @@ impl CoordinatorActor {
         let members = seat.members.iter().map(|(index, member)| MemberView {
             index: *index,
             peer: member.peer,
-            online: member.online,
+            online: member.online && !member.away,
             height: member.status.as_ref().map_or(0, |status| status.height),
             nonces: latest
                 .as_ref()
@@ -111,6 +114,7 @@ impl CoordinatorActor {
             versions: versions.iter().filter_map(version).collect(),
             sign_ms: row.sign_ms,
             note: row.payment.note().map(str::to_owned),
+            notice: None,
         }
     }
 
@@ -167,6 +171,8 @@ impl CoordinatorActor {
         for seat in self.seats.values() {
             *phases.entry("settled").or_default() += seat.totals.settled;
             *phases.entry("failed").or_default() += seat.totals.failed;
+            *phases.entry("cancelled").or_default() += seat.totals.cancelled;
+            *phases.entry("used_before").or_default() += seat.totals.used_before;
         }
         for (phase, count) in phases {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
@@ -176,7 +182,16 @@ impl CoordinatorActor {
 }
 
 /// Every phase a payment can be in, as metrics name it.
-const PHASES: [&str; 6] = ["waiting", "signing", "broadcast", "confirmed", "settled", "failed"];
+const PHASES: [&str; 8] = [
+    "waiting",
+    "signing",
+    "broadcast",
+    "confirmed",
+    "settled",
+    "failed",
+    "cancelled",
+    "used_before",
+];
 
 fn phase_label(state: &State) -> &'static str {
     match state {
@@ -186,6 +201,8 @@ fn phase_label(state: &State) -> &'static str {
         State::Confirmed { .. } => "confirmed",
         State::Settled { .. } => "settled",
         State::Failed { .. } => "failed",
+        State::Ended { why: Ending::Cancelled, .. } => "cancelled",
+        State::Ended { why: Ending::UsedBefore { .. }, .. } => "used_before",
     }
 }
 
@@ -201,5 +218,9 @@ fn phase(state: &State) -> PaymentPhase {
             PaymentPhase::Settled { txid: txid.0, height: *height }
         }
         State::Failed { .. } => PaymentPhase::Failed,
+        State::Ended { why: Ending::Cancelled, .. } => PaymentPhase::Cancelled,
+        State::Ended { why: Ending::UsedBefore { by, .. }, .. } => {
+            PaymentPhase::UsedBefore { txid: by.txid.0, height: by.height, pays: by.pays }
+        }
     }
 }

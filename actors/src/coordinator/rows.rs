@@ -79,6 +79,8 @@ pub(super) struct PaymentRow {
 pub(super) struct Totals {
     pub(super) settled: u64,
     pub(super) failed: u64,
+    pub(super) cancelled: u64,
+    pub(super) used_before: u64,
 }
 
 /// Key of [`FINAL_ORDER`]: sorts by number within a committee.

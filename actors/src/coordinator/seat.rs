@@ -73,8 +73,10 @@ pub(super) struct MemberInfo {
     pub(super) status: Option<MemberStatus>,
     /// That status is not stored yet.
     pub(super) unsaved: bool,
-    /// Heard of in this boot.
+    /// Heard of in this boot, and not silent since when it was asked.
     pub(super) online: bool,
+    /// Its connection is lost.
+    pub(super) away: bool,
     pub(super) blamed: u64,
     pub(super) left_out_until_ms: u64,
     pub(super) pools: BTreeMap<KeyRef, Pool>,
@@ -141,6 +143,7 @@ impl MemberInfo {
             status,
             unsaved: false,
             online: false,
+            away: false,
             blamed: 0,
             left_out_until_ms: 0,
             pools: BTreeMap::new(),
@@ -157,7 +160,7 @@ impl MemberInfo {
     pub(super) fn rank(&self, now_ms: u64) -> u32 {
         if now_ms < self.left_out_until_ms {
             LEFT_OUT
-        } else if self.online {
+        } else if self.online && !self.away {
             0
         } else {
             UNHEARD

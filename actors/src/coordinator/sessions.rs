@@ -15,12 +15,14 @@ use trestle_wire::{
     committee::{
         Signature,
         dkg::{DkgSession, PublicKeys},
+        payment::PaymentProposal,
         sign::{Purpose, RefusalCode, SignRefused, SignRequest, SignShares, Signer},
     },
 };
 
 use super::{
-    CheckWork, CoordinatorActor, Job, ingress::Reply, metrics, seat::LEFT_OUT_MS, view::SignedText,
+    CheckWork, CoordinatorActor, Job, bindings::from_wire, ingress::Reply, metrics,
+    seat::LEFT_OUT_MS, view::SignedText,
 };
 use crate::runtime::Fault;
 
@@ -54,6 +56,18 @@ pub(super) enum Goal {
     Payment(trestle_wire::Hash32),
     /// A text, for whoever asked.
     Text(Reply<SignedText>, KeyRef),
+}
+
+impl Session {
+    /// The payment that it is for, and what members are shown of it.
+    pub(super) fn payment(&self) -> Option<(trestle_wire::Hash32, &PaymentProposal)> {
+        match (&self.goal, &self.purpose) {
+            (Some(Goal::Payment(payment)), Purpose::Payment(proposal)) => {
+                Some((*payment, proposal))
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Goal {
@@ -126,11 +140,30 @@ impl CoordinatorActor {
         if !self.concerns(id, from, shares.index, &shares.key) {
             return Ok(());
         }
+        if let Some((payment, proposal)) = self.sessions.get(&id).and_then(Session::payment) {
+            // An honest member binds the payment before its shares leave.
+            self.bindings.agreed(payment, from, from_wire(&proposal.anchor));
+        }
         self.advance_session(id, RoastEvent::SharesReceived(shares)).await
     }
 
+    /// Ends what is under way for a payment, for good: shares that come late find no session.
+    pub(super) fn end_sessions(&mut self, payment: trestle_wire::Hash32) {
+        let is_its = |session: &Session| session.payment().is_some_and(|(one, _)| one == payment);
+        let ended: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| is_its(session))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ended {
+            self.sessions.remove(&id);
+            self.count_session("payment", "failed");
+        }
+    }
+
     pub(super) async fn refused(&mut self, from: u16, refused: SignRefused) -> Result<(), Fault> {
-        let SignRefused { session, attempt, key, index, code, detail } = refused;
+        let SignRefused { session, attempt, key, index, code, detail, binding } = refused;
         if !self.concerns(session, from, index, &key) {
             return Ok(());
         }
@@ -147,7 +180,9 @@ impl CoordinatorActor {
                 pool.clear();
             }
         }
-        self.advance_session(session, RoastEvent::Refused { index, attempt, code }).await
+        let stop = binding.is_some_and(|binding| self.hear_binding(session, index, binding));
+        self.advance_session(session, RoastEvent::Refused { index, attempt, code }).await?;
+        if stop { self.advance_session(session, RoastEvent::Cancelled).await } else { Ok(()) }
     }
 
     fn concerns(&self, id: SessionId, from: u16, index: u16, key: &KeyRef) -> bool {

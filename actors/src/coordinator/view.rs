@@ -28,7 +28,7 @@ pub struct MemberView {
     pub index: u16,
     /// Its p2p identity.
     pub peer: Peer,
-    /// Whether its status has been heard in this boot of the coordinator.
+    /// Whether it is connected, and answers.
     pub online: bool,
     /// The Bitcoin height it last reported.
     pub height: u32,
@@ -130,6 +130,8 @@ pub struct PaymentView {
     pub sign_ms: Option<u64>,
     /// What it waits for, or why it failed, for people.
     pub note: Option<String>,
+    /// What of the request that this answers was not done, for people.
+    pub notice: Option<String>,
 }
 
 /// One signed version of a payment.
@@ -168,6 +170,17 @@ pub enum PaymentPhase {
     },
     /// Its anchor was spent by something else, deep: it can never confirm.
     Failed,
+    /// The operator gave it up before a version was signed.
+    Cancelled,
+    /// Its id was used before this coordinator knew of it, and the coin bound to it then is spent.
+    UsedBefore {
+        /// What spent it.
+        txid: Txid,
+        /// That transaction's height.
+        height: u32,
+        /// Whether that pays exactly the recipients.
+        pays: bool,
+    },
 }
 
 /// A text signed as BIP-322 (simple) says.

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use bitcoin::{Transaction, Txid};
 use futures::future::join_all;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::task::AbortOnDropHandle;
@@ -11,7 +12,11 @@ use super::Mailbox;
 use crate::{
     coordinator::{CoordinatorInput, Job},
     follower::{Cursor, Feed, FeedConfig, FollowError},
-    ports::{Broadcast, Compute, EstimateFee, ReadChain, SendMessage, chain::ChainStatus, compute},
+    ports::{
+        Broadcast, Compute, EstimateFee, ReadChain, SendMessage,
+        chain::{ChainError, ChainStatus},
+        compute,
+    },
 };
 
 /// Blocks that are committed together while catching up.
@@ -74,6 +79,7 @@ impl Jobs {
             job @ (Job::Check { .. }
             | Job::Deliver { .. }
             | Job::Broadcast { .. }
+            | Job::Inspect { .. }
             | Job::Quote { .. }) => {
                 self.running.spawn(async move {
                     if let Some(result) = carry_out(means, job).await {
@@ -102,6 +108,10 @@ async fn carry_out(means: Means, job: Job) -> Option<CoordinatorInput> {
             let result = means.broadcast.broadcast(transaction).await;
             CoordinatorInput::BroadcastDone { payment, txid, result }
         }
+        Job::Inspect { payment, anchor, txid, height } => {
+            let result = inspect(&*means.chain, txid, height).await;
+            CoordinatorInput::Inspected { payment, anchor, height, result }
+        }
         Job::Quote { payment } => {
             let result = means.fees.fee_rate(TARGET).await;
             CoordinatorInput::Quoted { payment, result }
@@ -109,6 +119,17 @@ async fn carry_out(means: Means, job: Job) -> Option<CoordinatorInput> {
         Job::Follow { .. } => return None,
     };
     Some(result)
+}
+
+/// A transaction in the block at a height of the best chain.
+async fn inspect(
+    chain: &dyn ReadChain,
+    txid: Txid,
+    height: u32,
+) -> Result<Option<Transaction>, ChainError> {
+    let Some(hash) = chain.hashes(height, 1).await?.first().copied() else { return Ok(None) };
+    let block = chain.block(hash).await?;
+    Ok(block.txdata.into_iter().find(|transaction| transaction.compute_txid() == txid))
 }
 
 /// Reads blocks for a wallet until it is dropped.

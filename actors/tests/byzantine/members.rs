@@ -111,7 +111,7 @@ fn refusal__should_be_passed_over() {
         let Message::SignShares(answer) = message else { return None };
         let SignShares { session, attempt, key, index, .. } = answer.clone();
         let (code, detail) = (RefusalCode::Policy, "no".into());
-        Some(vec![SignRefused { session, attempt, key, index, code, detail }.into()])
+        Some(vec![SignRefused { session, attempt, key, index, code, detail, binding: None }.into()])
     }));
     must_pay(&mut world);
     assert_eq!([1, 2, 3].map(|member| blamed(&mut world, member)), [0, 0, 0]);
@@ -132,7 +132,7 @@ fn shares_in_anothers_name__should_harm_nobody() {
         let forged =
             SignShares { shares: vec![[7; 32]; answer.shares.len()], index: 1, ..answer.clone() };
         let (code, detail) = (RefusalCode::Policy, "no".into());
-        let refused = SignRefused { session, attempt, key, index: 1, code, detail };
+        let refused = SignRefused { session, attempt, key, index: 1, code, detail, binding: None };
         vec![forged.into(), refused.into(), message]
     }));
     must_pay(&mut world);
@@ -228,7 +228,11 @@ fn messages_of_other_sessions__should_be_stale_without_blame() {
         let shares = vec![[1; 32]];
         say(&mut world, 1, SignShares { session, attempt: 1, key: key.clone(), index: 1, shares });
         let (code, detail) = (RefusalCode::Rollback, String::new());
-        say(&mut world, 1, SignRefused { session, attempt: 1, key, index: 1, code, detail });
+        say(
+            &mut world,
+            1,
+            SignRefused { session, attempt: 1, key, index: 1, code, detail, binding: None },
+        );
     }
     say(&mut world, 1, DkgAbort { session: attempt, reason });
 

@@ -3,11 +3,19 @@
 
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
-use trestle_actors::coordinator::{ingress::Request, view::CommitteeView};
+use bitcoin::hashes::Hash as _;
+use trestle_actors::coordinator::{
+    ingress::Request,
+    view::{CommitteeView, PaymentPhase, PaymentView},
+};
 use trestle_keys::sign;
 use trestle_wire::{
     Ack, Message, Refusal,
-    committee::key::{KeyReady, MemberStatus},
+    committee::{
+        key::{KeyReady, MemberStatus},
+        payment::OutPoint,
+        sign::{Binding, RefusalCode, SignRefused, SignShares},
+    },
 };
 
 use super::{
@@ -28,7 +36,11 @@ impl World {
     }
 
     /// Says something to the coordinator in a member's name.
-    fn say_to_coordinator(&mut self, member: usize, message: impl Into<Message>) -> Option<Ack> {
+    pub(crate) fn say_to_coordinator(
+        &mut self,
+        member: usize,
+        message: impl Into<Message>,
+    ) -> Option<Ack> {
         let bytes = self.envelope(member, &message.into());
         let from = self.nodes[member].peer;
         let ack = self.receive(0, from, &bytes);
@@ -239,42 +251,140 @@ fn birth_that_is_too_late__should_be_mended_by_another_member() {
     world.must_pay(100_000);
 }
 
-/// A payment is signed and sent, the coordinator loses its store, and people ask for the same
-/// payment again. By then another coin would be spent first.
+/// Member 3 has not heard that the key is usable. The coordinator that owed it that has lost its
+/// store, and learns the key from the others only after member 3 has connected.
 #[test]
-fn payment_asked_for_again_after_a_loss__should_not_be_made_twice() {
+fn key_that_is_learned__should_be_announced_to_members_that_lack_it() {
     // Given
-    let mut world = committee(77);
+    let mut world = World::new(79, 3, 2);
+    // A new tip would have member 3 say again what it has.
+    world.faults.block = 0;
+    world.want_key();
+    let rows = |world: &World| keys(world.nodes[3].store.rows());
+    assert!(world.run_until(60_000, |world| !rows(world).is_empty()), "its share is stored");
+    world.kill(3, 20_000);
+    assert!(world.run_until(15_000, |world| world.client.key.is_some()));
+    world.cut_off(1);
+    world.cut_off(2);
+    world.lose_coordinator();
+    world.run(25_000);
+    let deaf = |world: &World| rows(world).iter().all(|(_, row)| row.ready.is_none());
+    let view = world.must_view();
+    assert_eq!((view.keys.len(), view.members[2].online), (0, true));
+    assert!(deaf(&world));
+
+    // When
+    world.heal();
+    world.run(5_000);
+
+    // Then
+    assert_eq!(world.must_view().keys.len(), 1);
+    assert!(!deaf(&world), "member 3 has heard of it");
+    assert_eq!(world.checker.violations, []);
+}
+
+/// A payment of 100,000 that is signed under an id, and then forgotten; a larger coin is there that
+/// would be spent first.
+fn forgotten_payment(seed: u64, confirmed: bool) -> (World, PaymentView) {
+    let mut world = committee(seed);
     world.faults.include = 0;
     world.want_payment(100_000, Some(5));
     world.run(5_000);
-    let sent = world.ask(|reply| Request::Payments(NAME.into(), 1, reply));
-    let sent = sent.and_then(|mut views| views.pop()).expect("it is accepted");
+    let sent = world.listed(1).pop().expect("it is accepted");
     assert_eq!(sent.versions.len(), 1, "it is signed");
     world.faults.include = 1_000;
-    // The members that agreed remember one anchor; the new coordinator knows of none.
+    // The members that agreed remember one anchor; the new coordinator knows of none, and a member
+    // that has not agreed binds what it is shown.
     world.checker.played = true;
-
-    // When
-    world.ground.bitcoind.chain().forget();
+    if confirmed {
+        for _ in 0..=8 {
+            world.mine();
+            world.run(1_000);
+        }
+    } else {
+        world.ground.bitcoind.chain().forget();
+    }
+    world.lose_coordinator();
     world.fund(3_000_000);
     world.mine();
-    world.lose_coordinator();
+    world.run(5_000);
     world.client.payments[0].id = None;
     world.ask_for_payments();
+    (world, sent)
+}
+
+#[test]
+fn payment_asked_for_again_after_a_loss__should_take_its_old_anchor_and_be_made_once() {
+    // When
+    let (mut world, sent) = forgotten_payment(77, false);
+    world.run(30_000);
+
+    // Then
+    let again = world.listed(1).pop().expect("it is accepted");
+    assert_eq!(again.payment, sent.payment, "the same payment on every coordinator");
+    assert_eq!(again.anchor, sent.anchor, "what the members had bound");
+    assert_eq!(again.versions.len(), 1, "{:?}", again.note);
+
+    // And whichever version confirms, it is paid once.
+    world.ground.bitcoind.chain().broadcast(&sent.versions[0].transaction);
+    for _ in 0..8 {
+        world.mine();
+        world.run(5_000);
+    }
+    assert!(world.all_paid());
+    assert_eq!(world.checker.violations, []);
+}
+
+#[test]
+fn payment_made_before_a_loss__should_be_found_and_not_made_again() {
+    // When
+    let (mut world, sent) = forgotten_payment(70, true);
+    assert!(world.all_paid());
     world.run(60_000);
 
     // Then
-    let again = world.ask(|reply| Request::Payments(NAME.into(), 1, reply));
-    let again = again.and_then(|mut views| views.pop()).expect("it is accepted");
-    assert_eq!(again.payment, sent.payment, "the same payment on every coordinator");
-    assert_ne!(again.anchor, sent.anchor, "planned on another coin");
-    assert_eq!(again.versions.len(), 0, "the members that agreed to the first refuse");
+    let again = world.listed(1).pop().expect("it is accepted");
+    assert_eq!(again.payment, sent.payment);
+    let PaymentPhase::UsedBefore { txid, pays, .. } = again.phase else {
+        panic!("{:?}: {:?}", again.phase, again.note);
+    };
+    assert_eq!((txid, pays), (sent.versions[0].txid, true));
+    let (note, anchor) = (again.note.unwrap_or_default(), sent.anchor.expect("planned"));
+    assert!(note.contains(&anchor.to_string()) && note.contains(&txid.to_string()), "{note}");
+    let left = world.must_view().wallet;
+    assert_eq!(left.reserved.to_sat(), 0, "its coins are free");
+    assert_eq!(world.checker.violations, []);
+}
 
-    // And the first version is valid as before.
-    world.ground.bitcoind.chain().broadcast(&sent.versions[0].transaction);
-    world.mine();
-    world.run(60_000);
-    assert!(world.all_paid());
+/// Member 1 says of each payment that it was made before, and names the coin of one that was.
+#[test]
+fn spent_anchor_that_one_member_makes_up__should_hold_nothing_up() {
+    // Given
+    let mut world = committee(69);
+    world.fund(900_000);
+    world.must_pay(100_000);
+    let paid = world.listed(1).pop().expect("it is accepted");
+    for _ in 0..8 {
+        world.mine();
+        world.run(1_000);
+    }
+    let anchor = paid.anchor.expect("planned");
+    let anchor = OutPoint { txid: anchor.txid.to_byte_array(), vout: anchor.vout };
+    world.corrupt(1, super::world::faults::Lie::Refuse);
+    world.lies.clear();
+    world.tamper = Some(changing(1, Some(0), move |message| {
+        let Message::SignShares(answer) = message else { return None };
+        let SignShares { session, attempt, key, index, .. } = answer.clone();
+        let (code, detail) = (RefusalCode::Policy, String::new());
+        let binding = Some(Binding::Anchor(anchor));
+        Some(vec![SignRefused { session, attempt, key, index, code, detail, binding }.into()])
+    }));
+
+    // When
+    for _ in 0..3 {
+        world.must_pay(50_000);
+    }
+
+    // Then
     assert_eq!(world.checker.violations, []);
 }

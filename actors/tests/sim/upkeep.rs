@@ -28,19 +28,19 @@ impl World {
         rows.expect("memory can be read").len()
     }
 
-    fn listed(&mut self, limit: u32) -> Vec<PaymentView> {
+    pub(crate) fn listed(&mut self, limit: u32) -> Vec<PaymentView> {
         let listed = self.ask(|reply| Request::Payments(NAME.into(), limit, reply));
         listed.expect("the coordinator answers")
     }
 
-    fn pay(&mut self, request: &PayRequest) -> Result<PaymentView, Denied> {
+    pub(crate) fn pay(&mut self, request: &PayRequest) -> Result<PaymentView, Denied> {
         let (reply, mut answer) = oneshot::channel();
         self.coordinator(CoordinatorInput::Request(Request::Pay(request.clone(), reply)));
         answer.try_recv().expect("the coordinator answers at once")
     }
 
     /// Milliseconds until the coordinator does something by itself.
-    fn next_wake(&self) -> Option<u64> {
+    pub(crate) fn next_wake(&self) -> Option<u64> {
         let Role::Coordinator(actor) = &self.nodes[0].role else { panic!("it is up") };
         actor.next_wake().map(|at| at.saturating_sub(self.now))
     }
@@ -149,12 +149,18 @@ fn payment_with_more_recipients_than_members_read__should_be_turned_down() {
 }
 
 #[test]
-fn rescan_from_above_the_tip__should_change_nothing() {
+fn rescan_from_above_the_tip__should_be_refused_and_change_nothing() {
     // Given
     let mut world = committee(84);
 
     // When
-    world.ask(|reply| Request::Rescan(NAME.into(), 1_000_000, reply)).expect("it is taken");
+    let (reply, mut answer) = oneshot::channel();
+    let rescan = Request::Rescan(NAME.into(), 1_000_000, reply);
+    world.coordinator(CoordinatorInput::Request(rescan));
+    let answer = answer.try_recv().expect("the coordinator answers at once");
+    let tip = world.ground.bitcoind.chain().height();
+    let text = format!("there is no block at height 1000000 yet: the best one is {tip}");
+    assert_eq!(answer, Err(Denied::Invalid(text)));
     world.run(2_000);
     world.kill(0, 1);
     world.run(2_000);
@@ -187,4 +193,67 @@ fn proof_of_a_key__should_end_with_the_key_generation() {
     // Then
     assert!(matches!(world.client.denied, Some(Denied::DkgFailed(_))));
     assert_eq!(world.next_wake(), None, "no session is left to wait for");
+}
+
+#[test]
+fn payment_asked_for_again_at_another_rate__should_say_that_its_rate_stays() {
+    // Given
+    let mut world = committee(86);
+    world.want_payment(100_000, Some(5));
+    let mut request = world.client.payments[0].request.clone();
+    assert_eq!(world.pay(&request).map(|view| view.notice), Ok(None), "the same request");
+
+    // When
+    request.fee_rate = Some(bitcoin::FeeRate::from_sat_per_vb_u32(9));
+    let again = world.pay(&request).expect("it is the same payment");
+
+    // Then
+    let notice = again.notice.expect("there is something to say");
+    assert!(notice.contains("fee rate is what it was"), "{notice}");
+}
+
+#[test]
+fn member_that_is_lost__should_be_shown_as_offline_until_it_is_back() {
+    // Given
+    let mut world = committee(87);
+    world.faults.block = 0;
+    let online = |world: &mut World| -> Vec<bool> {
+        let view = world.view().expect("the coordinator answers");
+        view.members.iter().map(|member| member.online).collect()
+    };
+    assert_eq!(online(&mut world), [true, true, true]);
+
+    // When
+    world.kill(2, 20_000);
+    world.cut_off(3);
+    world.run(3_000);
+
+    // Then
+    assert_eq!(online(&mut world), [true, false, false]);
+
+    // When
+    world.heal();
+    world.run(3_000);
+
+    // Then
+    assert_eq!(online(&mut world), [true, true, true]);
+}
+
+#[test]
+fn heights_of_members__should_follow_the_tip() {
+    // Given
+    let mut world = committee(88);
+    world.faults.block = 0;
+
+    // When
+    for _ in 0..5 {
+        world.mine();
+    }
+    world.run(4_000);
+
+    // Then
+    let tip = world.ground.bitcoind.chain().height();
+    let view = world.view().expect("the coordinator answers");
+    let heights: Vec<u32> = view.members.iter().map(|member| member.height).collect();
+    assert_eq!(heights, [tip; 3]);
 }

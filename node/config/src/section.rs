@@ -133,6 +133,12 @@ impl<'t> Section<'t> {
         None
     }
 
+    /// Whether there is a list under this key with nothing in it.
+    pub(crate) fn is_empty_list(&self, key: &'static str) -> bool {
+        let array = self.value(key).and_then(|value| value.get_ref().as_array());
+        array.is_some_and(|array| array.is_empty())
+    }
+
     /// A list of strings, each parsed by `parse`; wrong entries are noted and left out.
     pub(crate) fn list<T>(
         &self,

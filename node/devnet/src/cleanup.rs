@@ -30,6 +30,9 @@ struct Held {
 
 static HELD: Mutex<Held> =
     Mutex::new(Held { processes: BTreeSet::new(), folders: BTreeSet::new() });
+type Words = Box<dyn FnOnce() + Send>;
+
+static LAST_WORDS: Mutex<Option<Words>> = Mutex::new(None);
 static LEFT_TO_CALLER: AtomicBool = AtomicBool::new(false);
 
 /// Leaves SIGINT, SIGTERM and SIGHUP to the caller.
@@ -38,6 +41,12 @@ static LEFT_TO_CALLER: AtomicBool = AtomicBool::new(false);
 /// itself and then drops everything it got from this crate.
 pub fn leave_signals_to_caller() {
     LEFT_TO_CALLER.store(true, Ordering::SeqCst);
+}
+
+/// Has this called once when a signal tells the harness to stop, before anything is ended: for
+/// last words. It must not wait for the network.
+pub fn before_the_end(words: impl FnOnce() + Send + 'static) {
+    *last_words() = Some(Box::new(words));
 }
 
 pub(crate) fn note_folder(path: &Path) -> Result<()> {
@@ -69,6 +78,10 @@ pub(crate) fn forget_process(pid: u32) {
 fn held() -> MutexGuard<'static, Held> {
     // A panic elsewhere must not keep us from cleaning up; the sets are valid at any time.
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn last_words() -> MutexGuard<'static, Option<Words>> {
+    LAST_WORDS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn watch_signals() -> Result<()> {
@@ -122,6 +135,10 @@ fn clean_up_on_signal(ready: &SyncSender<Result<(), String>>) {
             .as_raw_value()
         });
         if !LEFT_TO_CALLER.load(Ordering::SeqCst) {
+            let words = last_words().take();
+            if let Some(words) = words {
+                words();
+            }
             let _held = clean_up();
             end(128 + number);
         }

@@ -18,7 +18,7 @@ pub mod process;
 pub mod wait;
 
 pub use bitcoind::{Bitcoind, Options};
-pub use cleanup::leave_signals_to_caller;
+pub use cleanup::{before_the_end, leave_signals_to_caller};
 pub use folder::Folder;
 pub use network::{Devnet, DevnetOptions, Metrics, Node, NodeSpec};
 pub use port::Port;

@@ -65,6 +65,8 @@ fn starter() -> io::Result<&'static mpsc::SyncSender<Job>> {
 }
 
 fn spawn_here(mut command: Command) -> io::Result<Child> {
+    // A group of its own: Ctrl-C at a terminal is for the harness, which then ends the child.
+    command.process_group(0);
     let parent = process::id();
     // SAFETY: the closure runs between fork and exec and calls only prctl and getppid,
     // which are async-signal-safe and allocate nothing.

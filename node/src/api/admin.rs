@@ -33,6 +33,7 @@ pub fn router(state: ApiState, token: Token, listen: SocketAddr, hosts: &[String
         .route("/v1/committees/{name}/dkg", post(dkg))
         .route("/v1/committees/{name}/sign", post(sign))
         .route("/v1/committees/{name}/pay", post(pay))
+        .route("/v1/committees/{name}/payments/{id}/cancel", post(cancel))
         .route("/v1/committees/{name}/coins/{outpoint}/freeze", post(freeze))
         .route("/v1/committees/{name}/coins/{outpoint}/unfreeze", post(unfreeze))
         .route("/v1/committees/{name}/rescan", post(rescan))
@@ -103,6 +104,17 @@ pub(super) async fn pay(
         fee_rate: body.fee_rate_sat_per_kvb.map(fee_rate).transpose()?,
     };
     Ok(Json(coordinator.pay(request).await?.into()))
+}
+
+/// Gives a payment up, as long as no version of it is signed.
+#[utoipa::path(post, path = "/v1/committees/{name}/payments/{id}/cancel", tag = "admin",
+    params(("name" = String, Path, description = "The committee's name"), ("id" = String, Path, description = "The payment's id, or its request's idempotency key")),
+    responses((status = 200, body = PaymentDto), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody, description = "A version is signed, and can confirm for ever")))]
+pub(super) async fn cancel(
+    State(state): State<ApiState>,
+    Path((name, id)): Path<(String, String)>,
+) -> Result<Json<PaymentDto>, ApiError> {
+    Ok(Json(coordinator(&state)?.cancel(name, id).await?.into()))
 }
 
 /// Sets a coin aside.

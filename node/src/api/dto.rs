@@ -102,7 +102,7 @@ pub struct MemberDto {
 /// What only a coordinator knows of a member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MemberLiveDto {
-    /// Whether it has been heard in this boot of the coordinator.
+    /// Whether it is connected, and answers.
     pub online: bool,
     /// The Bitcoin height it last reported.
     pub height: u32,
@@ -168,9 +168,11 @@ pub struct PaymentDto {
     pub idempotency_key: String,
     /// Who gets how much.
     pub recipients: Vec<RecipientDto>,
-    /// `waiting`, `signing`, `broadcast`, `confirmed`, `settled` or `failed`.
+    /// `waiting`, `signing`, `broadcast`, `confirmed`, `settled`, `failed`, `cancelled` or
+    /// `used_before`.
     pub phase: String,
-    /// The version in a block, once there is one.
+    /// The version in a block, once there is one; for `used_before` what spent the coin that the id
+    /// was bound to.
     pub txid: Option<String>,
     /// That block's height.
     pub height: Option<u32>,
@@ -182,6 +184,9 @@ pub struct PaymentDto {
     pub sign_ms: Option<u64>,
     /// What it waits for, or why it failed.
     pub note: Option<String>,
+    /// What of a repeated request was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
 }
 
 /// One output of a payment.

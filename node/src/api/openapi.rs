@@ -27,6 +27,7 @@ use super::{admin, events, public};
         admin::dkg,
         admin::sign,
         admin::pay,
+        admin::cancel,
         admin::freeze,
         admin::unfreeze,
         admin::rescan,

@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -136,8 +136,9 @@ pub(super) struct Page {
 pub(super) async fn payments(
     State(state): State<ApiState>,
     Path(name): Path<String>,
-    Query(page): Query<Page>,
+    page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Vec<PaymentDto>>, ApiError> {
+    let Query(page) = page?;
     let limit = page.limit.unwrap_or(50).min(MAX_PAYMENTS);
     let payments = coordinator(&state)?.payments(name, limit).await?;
     Ok(Json(payments.into_iter().map(PaymentDto::from).collect()))

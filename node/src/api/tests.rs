@@ -117,6 +117,9 @@ fn coordinator() -> (CoordinatorHandle, JoinHandle<()>) {
                 | Request::Payments(..)
                 | Request::Freeze(..)
                 | Request::Rescan(..) => {}
+                Request::Cancel(_, name, reply) => {
+                    let _ = reply.send(Err(Denied::Invalid(format!("{name} is signed"))));
+                }
             }
         }
     });
@@ -134,6 +137,7 @@ fn payment(request: PayRequest) -> PaymentView {
         versions: Vec::new(),
         sign_ms: Some(40),
         note: None,
+        notice: Some("the rate stays".into()),
     }
 }
 
@@ -197,6 +201,19 @@ async fn reads__should_come_from_the_parameters_where_there_is_no_coordinator() 
     let body: Value = payments.json().await.expect("JSON");
     assert_eq!(body["code"], "not_coordinator");
     assert_eq!(api.must_get("/nowhere").await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn reads__should_refuse_a_page_that_makes_no_sense_in_json() {
+    let api = must_start(None).await;
+
+    let answer = api.must_get("/v1/committees/main/payments?limit=-1").await;
+
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let body: Value = answer.json().await.expect("JSON");
+    assert_eq!(body["code"], "invalid");
+    let message = body["message"].as_str().unwrap_or_default();
+    assert!(message.contains("limit"), "{message}");
 }
 
 #[tokio::test]
@@ -369,4 +386,25 @@ async fn admin__should_bound_the_body() {
 
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     task.abort();
+}
+
+#[tokio::test]
+async fn cancel__should_name_the_payment_as_it_was_written_and_say_why_not() {
+    let api = must_start(Some(coordinator().0)).await;
+
+    let path = "/v1/committees/main/payments/invoice%2F7/cancel";
+    let (status, body) = api.must_post(path, json!({})).await;
+
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(body["message"], "invoice/7 is signed");
+}
+
+#[tokio::test]
+async fn pay__should_say_what_of_a_repeated_request_was_not_done() {
+    let api = must_start(Some(coordinator().0)).await;
+
+    let (status, body) = api.must_post("/v1/committees/main/pay", pay_body()).await;
+
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body["notice"], "the rate stays");
 }

@@ -9,6 +9,7 @@ use trestle_wire::committee::sign::MAX_TEXT;
 
 use super::{
     CliError, block_on,
+    cancel::{self, CancelArgs},
     client::{Client, NodeArgs, committee_name, read_file},
     output::Output,
     pay::{self, PayArgs, PaymentArgs, PaymentsArgs},
@@ -32,6 +33,8 @@ pub(super) enum CommitteeCommand {
     Status(StatusArgs),
     /// Pays.
     Pay(PayArgs),
+    /// Gives a payment up, as long as no version of it is signed.
+    Cancel(CancelArgs),
     /// Lists payments, latest first.
     Payments(PaymentsArgs),
     /// Shows one payment.
@@ -127,6 +130,7 @@ pub(super) fn run(output: &Output, command: CommitteeCommand) -> Result<(), CliE
         CommitteeCommand::Verify(args) => check(output, &args),
         CommitteeCommand::Status(args) => block_on(status(output, args)),
         CommitteeCommand::Pay(args) => block_on(pay::pay(output, args)),
+        CommitteeCommand::Cancel(args) => block_on(cancel::cancel(output, args)),
         CommitteeCommand::Payments(args) => block_on(pay::payments(output, args)),
         CommitteeCommand::Payment(args) => block_on(pay::payment(output, args)),
         CommitteeCommand::Coins(args) => block_on(coins(output, args)),

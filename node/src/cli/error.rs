@@ -68,6 +68,11 @@ impl CliError {
         Self::new(Exit::Usage, message)
     }
 
+    /// Whether the node may do it all the same, although it did not say so.
+    pub fn outcome_is_unknown(&self) -> bool {
+        matches!(self.body.code.as_str(), "no_answer" | "unavailable")
+    }
+
     /// The same with what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -3,6 +3,7 @@
 //! Always holds: a command's result goes to stdout, as a table or with `--json` as one JSON value;
 //! progress, logs and errors go to stderr; secrets come from files, descriptors or a prompt.
 
+mod cancel;
 mod client;
 mod committee;
 mod devnet;

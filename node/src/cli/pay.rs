@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use trestle_wire::Hash32;
 
 use super::{
-    CliError,
+    CliError, Exit,
     client::{Client, NodeArgs, committee_name},
     output::Output,
     table::{pairs, table},
@@ -30,10 +30,13 @@ pub(super) struct PayArgs {
     #[arg(long, value_name = "ADDRESS", required = true)]
     to: Vec<String>,
     /// How much: satoshis (10000, 10000sat) or bitcoins (0.5btc).
-    #[arg(long, required = true, value_parser = units::amount)]
+    #[arg(long, required = true, value_parser = units::amount, allow_hyphen_values = true)]
     amount: Vec<Amount>,
     /// The rate to begin with, in sat/vB; without it the node's bitcoind is asked.
-    #[arg(long, value_name = "SAT/VB", value_parser = units::fee_rate_per_kvb)]
+    #[arg(
+        long, value_name = "SAT/VB", value_parser = units::fee_rate_per_kvb,
+        allow_hyphen_values = true
+    )]
     fee_rate: Option<u64>,
     /// Names the request: the same request under the same name is one payment, however often it is
     /// sent. Without it there is a random one.
@@ -95,6 +98,10 @@ pub(super) async fn pay(output: &Output, args: PayArgs) -> Result<(), CliError> 
     let idempotency_key = args.id.unwrap_or_else(random_id);
     output.note(&format!("payment request {idempotency_key}: repeat it with --id if in doubt"));
     let repeat = |error: CliError| {
+        // The node has said no: nothing is under way that a repetition could find.
+        if error.exit == Exit::Refused && !error.outcome_is_unknown() {
+            return error;
+        }
         let hint = format!("repeat it with --id {idempotency_key} if in doubt");
         let given = error.body.hint.clone();
         error.hint(given.map_or_else(|| hint.clone(), |given| format!("{given}; {hint}")))
@@ -107,6 +114,9 @@ pub(super) async fn pay(output: &Output, args: PayArgs) -> Result<(), CliError> 
     };
     let path = format!("/v1/committees/{}/pay", args.name);
     let mut payment: PaymentDto = client.post(&path, &body).await.map_err(repeat)?;
+    if let Some(notice) = payment.notice.as_ref().filter(|_| args.wait.is_some()) {
+        output.note(notice);
+    }
     if let Some(phase) = args.wait {
         let longest = Duration::from_secs(args.timeout);
         payment = wait(output, &client, payment, phase, longest).await.map_err(repeat)?;
@@ -158,8 +168,8 @@ async fn wait(
             output.note(&now);
             shown = now;
         }
-        if payment.phase == "failed" {
-            return Err(CliError::failed(format!("the payment failed: {shown}")));
+        if ["failed", "cancelled", "used_before"].contains(&payment.phase.as_str()) {
+            return Err(CliError::failed(format!("the payment is over: {shown}")));
         }
         if reached(&payment.phase, until) {
             return Ok(payment);
@@ -169,7 +179,8 @@ async fn wait(
                 "after {} s the payment {} is only {shown}; it goes on by itself",
                 longest.as_secs(),
                 payment.payment
-            )));
+            ))
+            .hint("`trestle committee cancel` ends one that is not signed yet"));
         }
         sleep(LOOK).await;
         payment = client.get(&path).await?;
@@ -185,7 +196,7 @@ fn reached(phase: &str, until: WaitFor) -> bool {
     far_enough.contains(&phase)
 }
 
-fn payment_text(payment: &PaymentDto) -> String {
+pub(super) fn payment_text(payment: &PaymentDto) -> String {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".into());
     let mut lines = vec![
         ("payment", payment.payment.clone()),
@@ -201,11 +212,15 @@ fn payment_text(payment: &PaymentDto) -> String {
         let text = format!("{}  fee {}", version.txid, units::sats(version.fee_sats));
         lines.push(("version", text));
     }
-    lines.push(("confirmed", or_dash(payment.txid.clone())));
+    let by = if payment.phase == "used_before" { "spent by" } else { "confirmed" };
+    lines.push((by, or_dash(payment.txid.clone())));
     lines.push(("height", or_dash(payment.height.map(|height| height.to_string()))));
     lines.push(("signed in", or_dash(payment.sign_ms.map(|took| format!("{took} ms")))));
     if let Some(note) = &payment.note {
         lines.push(("note", note.clone()));
+    }
+    if let Some(notice) = &payment.notice {
+        lines.push(("notice", notice.clone()));
     }
     pairs(&lines)
 }

@@ -139,8 +139,12 @@ fn start_committee(
     });
     let rollback = move || counters.rollback.get() != 0;
     feeds::health("committee", health, rollback, parts, &mut actors.tasks);
-    let (connected, tip) = (CommitteeInput::Connected, CommitteeInput::Tip);
-    feeds::world(mailbox.clone(), connected, tip, parts, &mut actors.tasks);
+    let hears = feeds::World {
+        connected: CommitteeInput::Connected,
+        lost: CommitteeInput::Lost,
+        tip: CommitteeInput::Tip,
+    };
+    feeds::world(mailbox.clone(), hears, parts, &mut actors.tasks);
     actors.mailboxes.committee = Some(handler::mailbox(mailbox, CommitteeInput::Received));
     Ok(())
 }
@@ -184,8 +188,12 @@ fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors
     });
     feeds::health("coordinator", health, || false, parts, &mut actors.tasks);
     feeds::events(heard, parts, &mut actors.tasks);
-    let (connected, tip) = (CoordinatorInput::Connected, CoordinatorInput::Tip);
-    feeds::world(mailbox.clone(), connected, tip, parts, &mut actors.tasks);
+    let hears = feeds::World {
+        connected: CoordinatorInput::Connected,
+        lost: CoordinatorInput::Lost,
+        tip: CoordinatorInput::Tip,
+    };
+    feeds::world(mailbox.clone(), hears, parts, &mut actors.tasks);
     let (requests, asked) = mpsc::channel(MAILBOX);
     feeds::requests(asked, mailbox.clone(), &mut actors.tasks);
     actors.coordinator = Some(CoordinatorHandle::new(requests));

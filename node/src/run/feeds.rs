@@ -1,7 +1,7 @@
 //! What actors hear besides messages: who is connected, the chain's tip, requests; and what of
 //! theirs goes out: health, events, presence.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::{
     sync::{
@@ -29,11 +29,17 @@ const ANNOUNCE: Duration = Duration::from_secs(60);
 
 type Tasks = JoinSet<Result<(), RunError>>;
 
-/// Tells an actor who connects and where the tip is.
+/// How an actor hears of the world.
+pub(super) struct World<I> {
+    pub(super) connected: fn(Peer) -> I,
+    pub(super) lost: fn(Peer) -> I,
+    pub(super) tip: fn(u32) -> I,
+}
+
+/// Tells an actor who connects and who is lost, and where the tip is.
 pub(super) fn world<I: Send + 'static>(
     mailbox: Mailbox<I>,
-    connected: fn(Peer) -> I,
-    tip: fn(u32) -> I,
+    hears: World<I>,
     parts: &Parts<'_>,
     tasks: &mut Tasks,
 ) {
@@ -41,23 +47,33 @@ pub(super) fn world<I: Send + 'static>(
     let mut changes = p2p.events();
     let mut chain = parts.chain.clone();
     tasks.spawn(async move {
+        let mut here: BTreeSet<Peer> = BTreeSet::new();
         let mut greet: Vec<Peer> = ready_peers(&p2p);
+        let mut lost: Vec<Peer> = Vec::new();
         loop {
+            for peer in lost.drain(..).filter(|peer| here.remove(peer)).collect::<Vec<_>>() {
+                mailbox.send((hears.lost)(peer)).await;
+            }
             for peer in greet.drain(..) {
-                mailbox.send(connected(peer)).await;
+                here.insert(peer);
+                mailbox.send((hears.connected)(peer)).await;
             }
             if let ChainStatus::Connected { tip: at, .. } = *chain.borrow_and_update() {
                 // A full mailbox means that a later tip will do.
-                let _ = mailbox.offer(tip(at.height).into());
+                let _ = mailbox.offer((hears.tip)(at.height).into());
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = chain.changed() => if changed.is_err() { return Ok(()) },
                 change = changes.recv() => match change {
                     Ok(PeerEvent::Ready(peer)) => greet.push(peer),
-                    Ok(PeerEvent::Lost(_) | PeerEvent::Connected(_) | PeerEvent::Differs(..)
+                    Ok(PeerEvent::Lost(peer)) => lost.push(peer),
+                    Ok(PeerEvent::Connected(_) | PeerEvent::Differs(..)
                         | PeerEvent::Refused(..)) => {}
-                    Err(RecvError::Lagged(_)) => greet = ready_peers(&p2p),
+                    Err(RecvError::Lagged(_)) => {
+                        greet = ready_peers(&p2p);
+                        lost = here.iter().filter(|peer| !greet.contains(peer)).copied().collect();
+                    }
                     Err(RecvError::Closed) => return Ok(()),
                 },
             }

@@ -6,7 +6,7 @@ use bitcoin::Txid;
 use eyre::{Context as _, Result, ensure, eyre};
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
     process::Command,
     time::timeout,
 };
@@ -73,6 +73,12 @@ async fn demo__should_leave_nothing_when_it_is_told_to_stop() -> Result<()> {
 
     let status = timeout(LIMIT, child.wait()).await??;
     ensure!(status.code() == Some(128 + 15), "{status}");
+    let mut answer = String::new();
+    let mut stdout = child.stdout.take().ok_or_else(|| eyre!("not piped"))?;
+    stdout.read_to_string(&mut answer).await?;
+    let answer: Value = serde_json::from_str(answer.trim())?;
+    ensure!(answer["ok"] == false && answer["step"] == "dkg", "{answer}");
+    ensure!(answer["error"] == "interrupted by a signal", "{answer}");
     let left = left_behind(temporary.path())?;
     ensure!(left.is_empty(), "{left:?}");
     Ok(())

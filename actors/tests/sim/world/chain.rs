@@ -144,6 +144,14 @@ impl Chain {
         self.transactions().any(|transaction| transaction.compute_txid() == *txid)
     }
 
+    /// The height of the block with that transaction.
+    pub(crate) fn height_of(&self, txid: &Txid) -> Option<u32> {
+        let has = |hash: &&BlockHash| {
+            self.known[*hash].block.txdata.iter().any(|one| one.compute_txid() == *txid)
+        };
+        self.active.iter().find(has).map(|hash| self.known[hash].height)
+    }
+
     /// Every transaction of the best chain, from the first block on.
     pub(crate) fn transactions(&self) -> impl Iterator<Item = &Transaction> {
         self.active.iter().flat_map(|hash| &self.known[hash].block.txdata)

@@ -3,7 +3,10 @@
 use rand_chacha::{ChaCha8Rng, rand_core::RngCore};
 use trestle_wire::{
     Message,
-    committee::sign::{RefusalCode, SignRefused},
+    committee::{
+        payment::OutPoint,
+        sign::{Binding, RefusalCode, SignRefused},
+    },
 };
 
 use super::dice;
@@ -104,6 +107,12 @@ pub(crate) enum Lie {
     Garbage,
 }
 
+/// An anchor that the payment never had, or nothing.
+fn made_up(rng: &mut ChaCha8Rng) -> Option<Binding> {
+    let txid = [u8::try_from(dice::below(rng, 3)).unwrap_or_default(); 32];
+    dice::chance(rng, 500).then_some(Binding::Anchor(OutPoint { txid, vout: 0 }))
+}
+
 impl Lie {
     pub(crate) const ALL: [Self; 5] =
         [Self::Silent, Self::WrongShares, Self::Equivocate, Self::Refuse, Self::Garbage];
@@ -137,6 +146,7 @@ impl Lie {
                     index: answer.index,
                     code: RefusalCode::Policy,
                     detail: "no".into(),
+                    binding: made_up(rng),
                 };
                 vec![refused.into()]
             }

@@ -34,6 +34,15 @@ impl World {
                     });
                     CoordinatorInput::BroadcastDone { payment, txid, result }
                 }
+                Job::Inspect { payment, anchor, txid, height: _ } => {
+                    let result = self.answer(|world| {
+                        let chain = world.ground.bitcoind.chain();
+                        let mut all = chain.transactions();
+                        all.find(|one| one.compute_txid() == txid).cloned()
+                    });
+                    let height = self.ground.bitcoind.chain().height_of(&txid).unwrap_or_default();
+                    CoordinatorInput::Inspected { payment, anchor, height, result }
+                }
                 Job::Quote { payment } => {
                     let result = self.answer(|world| {
                         let rate = dice::between(&mut world.rng, 1, 60);

@@ -43,6 +43,8 @@ use node::{Ground, Node, Role};
 use ports::{Bitcoind, SimClock};
 use store::{Moment, Trouble};
 
+/// How long it takes the network to notice that a connection is gone.
+const NOTICED_MS: u64 = 1_500;
 /// The committee's name.
 pub(crate) const NAME: &str = "vault";
 
@@ -59,6 +61,8 @@ pub(crate) enum Event {
     Start { node: usize },
     /// Two nodes find each other.
     Meet { member: usize },
+    /// A connection to a member may be lost.
+    Part { member: usize },
     /// A cut-off member is reached again.
     Mend { member: usize },
     /// The block feed looks at the chain.
@@ -205,6 +209,7 @@ impl World {
                 }
             }
             Event::Meet { member } => self.meet(member),
+            Event::Part { member } => self.part(member),
             Event::Mend { member } => {
                 if self.cut.remove(&member) {
                     self.meet(member);
@@ -247,6 +252,9 @@ impl World {
         self.tally.crashes += 1;
         self.nodes[node].die();
         self.at(self.now + for_ms, Event::Start { node });
+        if node != 0 {
+            self.at(self.now + NOTICED_MS, Event::Part { member: node });
+        }
     }
 
     fn crashed(&mut self, node: usize) {
@@ -258,6 +266,7 @@ impl World {
     pub(crate) fn cut_off(&mut self, member: usize) {
         self.tally.cuts += 1;
         self.cut.insert(member);
+        self.at(self.now + NOTICED_MS, Event::Part { member });
     }
 
     /// Ends every partition and brings back every node; from now on nothing goes wrong.
@@ -278,6 +287,16 @@ impl World {
         let (coordinator, peer) = (self.nodes[0].peer, self.nodes[member].peer);
         self.coordinator(CoordinatorInput::Connected(peer));
         self.member(member, CommitteeInput::Connected(coordinator));
+    }
+
+    /// The network notices, unless they have found each other again.
+    fn part(&mut self, member: usize) {
+        if self.nodes[member].is_up() && !self.cut.contains(&member) {
+            return;
+        }
+        let (coordinator, peer) = (self.nodes[0].peer, self.nodes[member].peer);
+        self.coordinator(CoordinatorInput::Lost(peer));
+        self.member(member, CommitteeInput::Lost(coordinator));
     }
 
     fn wake(&mut self, node: usize, boot: u64) {
@@ -346,6 +365,7 @@ impl World {
             }) => Some((*from, request.clone())),
             CommitteeInput::Received(_)
             | CommitteeInput::Connected(_)
+            | CommitteeInput::Lost(_)
             | CommitteeInput::Tip(_)
             | CommitteeInput::Tick => None,
         };

@@ -136,7 +136,7 @@ impl World {
         session: u8,
         payment: Hash32,
         plan: &Plan,
-    ) -> Result<(), SignRefused> {
+    ) -> Result<(), Box<SignRefused>> {
         let count = u16::try_from(plan.transaction().input.len()).expect("few inputs");
         let signers = self.signers(played, members, count);
         let request = played.request(session, plan.proposal(payment), count, signers);
@@ -144,7 +144,7 @@ impl World {
         for member in members {
             match self.ask_shares(*member, &request) {
                 Said::Shares(answer) => answers.insert(answer.index, answer.shares),
-                Said::Refused(refused) => return Err(refused),
+                Said::Refused(refused) => return Err(Box::new(refused)),
                 Said::Nothing => panic!("member {member} says nothing"),
             };
         }

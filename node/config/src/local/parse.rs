@@ -86,7 +86,7 @@ fn read(file: &Path, root: &Section<'_>) -> Option<Config> {
 
 fn roles(root: &Section<'_>) -> BTreeSet<Role> {
     let listed = root.list("roles", ROLES, values::role);
-    if !root.has("roles") || listed.as_ref().is_some_and(Vec::is_empty) {
+    if !root.has("roles") || root.is_empty_list("roles") {
         root.missing("roles", &format!("a list of {ROLES}, at least one"));
     }
     listed.into_iter().flatten().collect()

@@ -42,6 +42,8 @@ pub(super) async fn json(program: &Path, arguments: &[&str]) -> Result<Value> {
         .arg("--json")
         .args(arguments)
         .stdin(Stdio::null())
+        // Ctrl-C at a terminal is for the harness: its end is not this command's failure.
+        .process_group(0)
         .kill_on_drop(true)
         .output()
         .await

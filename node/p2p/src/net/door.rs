@@ -3,7 +3,7 @@
 //! CORRECTNESS: the door waits for room in the swarm task's answer channel; the swarm task never
 //! waits for the door, so the two cannot block each other.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libp2p::{PeerId, gossipsub, request_response::ResponseChannel, swarm::ConnectionId};
 use tokio::{
@@ -56,6 +56,11 @@ pub(crate) enum Answer {
     Gossip { source: PeerId, id: gossipsub::MessageId, acceptance: gossipsub::MessageAcceptance },
 }
 
+/// Reasons that an honest peer gives no cause for.
+const SUSPICIOUS: [&str; 4] = ["malformed", "network", "replay", "unknown"];
+/// Between two warnings.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// The door.
 pub(crate) struct Door {
     pub(crate) handler: Handler,
@@ -64,6 +69,8 @@ pub(crate) struct Door {
     pub(crate) answers: mpsc::Sender<Answer>,
     pub(crate) metrics: Metrics,
     pub(crate) commit_timeout: Duration,
+    /// When a refused message was last warned of.
+    pub(crate) warned: Option<Instant>,
 }
 
 impl Door {
@@ -91,6 +98,23 @@ impl Door {
         }
     }
 
+    /// Says who sends what makes no sense, now and then: a peer must not fill the log.
+    fn note(&mut self, from: Peer, reason: &'static str) {
+        let now = Instant::now();
+        let soon = self.warned.is_some_and(|last| now.duration_since(last) < QUIET);
+        if soon || !SUSPICIOUS.contains(&reason) {
+            tracing::debug!(peer = %from, reason, "message refused");
+            return;
+        }
+        self.warned = Some(now);
+        let advice = if reason == "replay" {
+            "repeated or old: do two processes run with this identity?"
+        } else {
+            "does it run other software, or another network?"
+        };
+        tracing::warn!(peer = %from, reason, "message refused: {advice}");
+    }
+
     fn message(
         &mut self,
         from: Peer,
@@ -105,7 +129,7 @@ impl Door {
             }
             Verdict::Drop(dropped) => {
                 self.metrics.dropped(dropped.reason);
-                tracing::debug!(peer = %from, reason = dropped.reason, "message refused");
+                self.note(from, dropped.reason);
                 Some(Answer::Ack { channel, ack: dropped.ack })
             }
             Verdict::Deliver(inbound) if inbound.message.is_durable() => {

@@ -89,6 +89,7 @@ pub fn start(
         answers: answer,
         metrics,
         commit_timeout: config.limits.commit_timeout,
+        warned: None,
     };
     let parts = Parts { swarm, config, addresses, shared: Arc::clone(&shared), knock, answers };
     let node = Node::new(parts, libp2p::metrics::Metrics::new(registry));

@@ -104,6 +104,10 @@ impl From<view::PaymentView> for PaymentDto {
             }
             view::PaymentPhase::Settled { txid, height } => ("settled", Some(txid), Some(*height)),
             view::PaymentPhase::Failed => ("failed", None, None),
+            view::PaymentPhase::Cancelled => ("cancelled", None, None),
+            view::PaymentPhase::UsedBefore { txid, height, .. } => {
+                ("used_before", Some(txid), Some(*height))
+            }
         };
         Self {
             payment: payment.payment.to_string(),
@@ -124,6 +128,7 @@ impl From<view::PaymentView> for PaymentDto {
             versions: payment.versions.into_iter().map(VersionDto::from).collect(),
             sign_ms: payment.sign_ms,
             note: payment.note,
+            notice: payment.notice,
         }
     }
 }

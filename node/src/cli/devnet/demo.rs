@@ -2,12 +2,16 @@
 
 use std::{
     io::{self, Write as _},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use eyre::Result;
 use serde_json::json;
-use trestle_devnet::network::Devnet;
+use trestle_devnet::{before_the_end, network::Devnet};
 
 use super::{DemoArgs, failed, report, story};
 use crate::cli::{CliError, output::Output};
@@ -16,17 +20,29 @@ use crate::cli::{CliError, output::Output};
 pub(super) struct Teller<'a> {
     output: &'a Output,
     begun: Instant,
-    step: &'static str,
+    step: Arc<Mutex<&'static str>>,
 }
 
 impl<'a> Teller<'a> {
     fn new(output: &'a Output) -> Self {
-        Self { output, begun: Instant::now(), step: "start" }
+        let step = Arc::new(Mutex::new("start"));
+        let at = Arc::clone(&step);
+        before_the_end(move || {
+            let error = "interrupted by a signal";
+            let step = *at.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever closed stdout does not want to know.
+            let _ = last_line(&json!({ "ok": false, "step": step, "error": error, "log": "" }));
+        });
+        Self { output, begun: Instant::now(), step }
+    }
+
+    fn at(&self) -> &'static str {
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Begins a step; a failure from now on is reported under its name.
     pub(super) fn step(&mut self, name: &'static str, text: &str) {
-        self.step = name;
+        *self.step.lock().unwrap_or_else(PoisonError::into_inner) = name;
         self.line(&format!("{name}: {text}"));
     }
 
@@ -61,10 +77,10 @@ pub(super) async fn run(output: &Output, args: &DemoArgs) -> Result<(), CliError
             teller.tell(&format!("failed: {error:#}"));
             let log = devnet.as_ref().map(logs).unwrap_or_default();
             last_line(&json!({
-                "ok": false, "step": teller.step, "error": format!("{error:#}"), "log": log,
+                "ok": false, "step": teller.at(), "error": format!("{error:#}"), "log": log,
             }))?;
             drop(devnet);
-            Err(CliError::failed(format!("the demo failed at the step {:?}", teller.step)))
+            Err(CliError::failed(format!("the demo failed at the step {:?}", teller.at())))
         }
     }
 }
@@ -94,6 +110,11 @@ fn logs(devnet: &Devnet) -> String {
     all
 }
 
+/// The one line of stdout. A signal may ask for it while the story ends: the first counts.
 fn last_line(value: &serde_json::Value) -> Result<(), CliError> {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if SAID.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
     writeln!(io::stdout(), "{value}").map_err(|e| CliError::failed(format!("stdout: {e}")))
 }

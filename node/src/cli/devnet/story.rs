@@ -190,7 +190,7 @@ async fn metrics(teller: &Teller<'_>, devnet: &Devnet, payments: usize) -> Resul
     ensure!(signed >= expected, "expected {expected} signed payments, /metrics says {signed}");
     for node in &devnet.committee {
         let signed = node.metrics().await?.sum("trestle_committee_signed_messages_total");
-        teller.tell(&format!("{}: {signed} messages signed since its start", node.name()));
+        teller.tell(&format!("{}: {signed} messages signed since it last started", node.name()));
     }
     Ok(())
 }

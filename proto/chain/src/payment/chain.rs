@@ -4,7 +4,7 @@ use bitcoin::{BlockHash, OutPoint, Txid};
 use trestle_machine::Step;
 
 use super::{
-    Effect, Event, Notice, Payment, Reject, Spender, State, Work,
+    Bound, Effect, Ending, Event, Notice, Payment, Reject, Spender, State, Work,
     machine::{Outcome, applied},
 };
 use crate::{confirm::is_deep, stored::Stored};
@@ -25,7 +25,7 @@ impl Payment {
             return is_anchor.then_some(Event::VersionConfirmed { txid, height, block });
         }
         if is_anchor {
-            return Some(Event::AnchorSpentByOther { txid, height });
+            return Some(Event::AnchorSpentByOther { txid, height, pays: false });
         }
         bound.inputs().contains(&outpoint).then_some(Event::InputSpentByOther { outpoint, height })
     }
@@ -46,7 +46,8 @@ impl Payment {
             | State::Signing { .. }
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => false,
+            | State::Failed { .. }
+            | State::Ended { .. } => false,
         };
         let effects = if quote { vec![Effect::QuoteRate] } else { Vec::new() };
         payment.close(effects)
@@ -55,7 +56,9 @@ impl Payment {
     pub(super) fn version_confirmed(&self, txid: Txid, height: u32, block: BlockHash) -> Outcome {
         let bound = match &self.state {
             State::Waiting => return Err(Reject::NotBound.into()),
-            State::Settled { .. } | State::Failed { .. } => return Err(Reject::Final.into()),
+            State::Settled { .. } | State::Failed { .. } | State::Ended { .. } => {
+                return Err(Reject::Final.into());
+            }
             State::Confirmed { txid: was, height: at, block: b, .. } => {
                 if (**was, *at, **b) == (txid, height, block) {
                     return Ok(Step::Duplicate);
@@ -71,7 +74,8 @@ impl Payment {
         if let Some(by) = bound.usurper {
             return Err(Reject::AnchorSpent(*by.txid).into());
         }
-        let (bound, txid, block) = (bound.clone(), Stored(txid), Stored(block));
+        let bound = Bound { seen: true, ..bound.clone() };
+        let (txid, block) = (Stored(txid), Stored(block));
         let mut payment = self.with(State::Confirmed { bound, txid, height, block }).without_note();
         payment.tip = payment.tip.max(height);
         payment.close(vec![Notice::Confirmed(txid, height).effect()])
@@ -88,7 +92,8 @@ impl Payment {
             | State::Signing { .. }
             | State::Broadcast { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => false,
+            | State::Failed { .. }
+            | State::Ended { .. } => false,
         };
         let Some(bound) = payment.bound_mut() else { return applied(payment, Vec::new()) };
         bound.gone.retain(|_, at| *at < height);
@@ -106,7 +111,7 @@ impl Payment {
         applied(payment.without_note(), effects)
     }
 
-    pub(super) fn anchor_spent(&self, txid: Txid, height: u32) -> Outcome {
+    pub(super) fn anchor_spent(&self, txid: Txid, height: u32, pays: bool) -> Outcome {
         let mut payment = self.clone();
         if let State::Confirmed { txid, .. } = &self.state {
             return Err(Reject::AlreadyConfirmed(**txid).into());
@@ -115,14 +120,21 @@ impl Payment {
         if bound.version(&txid).is_some() {
             return Err(Reject::OwnVersion(txid).into());
         }
-        let by = Spender { txid: Stored(txid), height };
+        let by = Spender { txid: Stored(txid), height, pays };
         match bound.usurper {
             Some(was) if was == by => return Ok(Step::Duplicate),
             Some(was) => return Err(Reject::AnchorSpent(*was.txid).into()),
             None => bound.usurper = Some(by),
         }
         payment.tip = payment.tip.max(height);
-        let note = format!("its anchor was spent by {txid} at height {height}");
+        let note = if pays {
+            format!(
+                "{txid} at height {height} spent its anchor and pays exactly these recipients: it was \
+                 signed before this coordinator knew of the payment"
+            )
+        } else {
+            format!("its anchor was spent by {txid} at height {height}")
+        };
         payment.noting(note).close(vec![Notice::AnchorSpent(Stored(txid)).effect()])
     }
 
@@ -154,7 +166,8 @@ impl Payment {
             | State::Broadcast { .. }
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => false,
+            | State::Failed { .. }
+            | State::Ended { .. } => false,
         };
         let effects = match next {
             Work::Planning { rate } if started => vec![Effect::Bump { rate }],
@@ -172,6 +185,11 @@ impl Payment {
                 State::Settled { bound: bound.clone(), txid: *txid, height: *height }
             }
             State::Signing { bound, .. } | State::Broadcast { bound, .. } => match bound.usurper {
+                Some(by) if is_deep(self.tip, by.height, depth) && by.pays => {
+                    effects.extend([Effect::Release, Notice::UsedBefore(by.txid).effect()]);
+                    let why = Ending::UsedBefore { anchor: bound.anchor, by };
+                    State::Ended { bound: Some(bound.clone()), why }
+                }
                 Some(by) if is_deep(self.tip, by.height, depth) => {
                     effects.extend([Effect::Release, Notice::Failed(by.txid).effect()]);
                     State::Failed { bound: bound.clone(), by }
@@ -181,7 +199,8 @@ impl Payment {
             State::Waiting
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => return applied(self, effects),
+            | State::Failed { .. }
+            | State::Ended { .. } => return applied(self, effects),
         };
         let payment = self.with(state);
         applied(payment, effects)
@@ -195,6 +214,7 @@ impl Payment {
             | State::Confirmed { bound, .. }
             | State::Settled { bound, .. }
             | State::Failed { bound, .. } => Some(bound),
+            State::Ended { bound, .. } => bound.as_mut(),
         }
     }
 }

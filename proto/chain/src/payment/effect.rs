@@ -1,7 +1,7 @@
 //! What is to be done for a payment.
 
 use bincode::{Decode, Encode};
-use bitcoin::{Transaction, Txid};
+use bitcoin::{OutPoint, Transaction, Txid};
 use trestle_wire::committee::payment::PaymentProposal;
 
 use crate::stored::Stored;
@@ -55,4 +55,10 @@ pub enum Notice {
     Settled(Stored<Txid>),
     /// Final: the anchor was spent by this transaction, deep in the chain.
     Failed(Stored<Txid>),
+    /// Too few members could sign: it has another anchor now.
+    Rebound(Stored<OutPoint>),
+    /// Final: the id was used before, and this transaction spent the coin bound to it then.
+    UsedBefore(Stored<Txid>),
+    /// Final: the operator gave it up.
+    Cancelled,
 }

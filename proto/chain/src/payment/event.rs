@@ -2,6 +2,7 @@
 
 use bitcoin::{BlockHash, FeeRate, OutPoint, Transaction, Txid};
 
+use super::Spender;
 use crate::plan::Plan;
 
 /// Something that happened. A block's events come in this order: what is in it, then
@@ -64,6 +65,8 @@ pub enum Event {
         txid: Txid,
         /// The block's height.
         height: u32,
+        /// Whether it pays exactly the payment's recipients.
+        pays: bool,
     },
     /// Another input of a version is spent by a transaction in a block that is no version; or it
     /// never will exist, because it was to be change of a payment of which that block has another
@@ -73,5 +76,30 @@ pub enum Event {
         outpoint: OutPoint,
         /// The block's height.
         height: u32,
+    },
+    /// Too few members can sign with the present anchor: a plan with another one, which takes the
+    /// place of all before as long as no version is signed. Whatever was being signed must have been
+    /// ended, for good, before this is applied.
+    Rebound {
+        /// The plan.
+        plan: Plan,
+        /// Whether members had bound the payment to its anchor before.
+        adopted: bool,
+    },
+    /// Members do not sign the latest version because of an input besides the anchor: make one
+    /// without.
+    InputRefused,
+    /// Members bound the payment to a coin before this coordinator knew of it, and that coin is
+    /// spent, deep in the chain.
+    FoundUsed {
+        /// The coin.
+        anchor: OutPoint,
+        /// What spent it.
+        by: Spender,
+    },
+    /// The operator gives the payment up.
+    Cancelled {
+        /// Another anchor than the present one that members say they have bound the payment to.
+        elsewhere: Option<OutPoint>,
     },
 }

@@ -29,8 +29,14 @@ impl Machine for Payment {
                 self.version_confirmed(*txid, *height, *block)
             }
             Event::BlockDisconnected { height } => self.block_disconnected(*height),
-            Event::AnchorSpentByOther { txid, height } => self.anchor_spent(*txid, *height),
+            Event::AnchorSpentByOther { txid, height, pays } => {
+                self.anchor_spent(*txid, *height, *pays)
+            }
             Event::InputSpentByOther { outpoint, height } => self.input_spent(*outpoint, *height),
+            Event::Rebound { plan, adopted } => self.rebound(plan, *adopted),
+            Event::InputRefused => self.input_refused(),
+            Event::FoundUsed { anchor, by } => self.found_used(*anchor, *by),
+            Event::Cancelled { elsewhere } => self.cancelled(*elsewhere),
         }
     }
 }

@@ -18,6 +18,9 @@ pub enum Reject {
     /// Not a version of this payment.
     #[error("{0} is not a version of this payment")]
     UnknownVersion(Txid),
+    /// A version is signed.
+    #[error("{0} is signed, and a signed version can confirm for ever")]
+    Signed(Txid),
     /// A version without all its signatures.
     #[error("{0} does not have one 64-byte signature for each input")]
     NotSigned(Txid),

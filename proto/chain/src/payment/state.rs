@@ -80,6 +80,28 @@ pub enum State {
         /// What spent the anchor.
         by: Spender,
     },
+    /// Over before a version was signed here.
+    Ended {
+        /// Anchor and versions, if any were planned.
+        bound: Option<Bound>,
+        /// Why.
+        why: Ending,
+    },
+}
+
+/// Why a payment is over of which no version was signed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Ending {
+    /// The operator gave it up.
+    Cancelled,
+    /// Members agreed to it under this id before this coordinator knew of it, and the coin that they
+    /// bound to it is spent, deep in the chain.
+    UsedBefore {
+        /// That coin.
+        anchor: Stored<OutPoint>,
+        /// What spent it.
+        by: Spender,
+    },
 }
 
 /// What cannot change any more once members have been asked to sign, and what grows from it.
@@ -93,6 +115,11 @@ pub struct Bound {
     pub usurper: Option<Spender>,
     /// Inputs of versions that something else has spent, with the height of that block.
     pub gone: BTreeMap<Stored<OutPoint>, u32>,
+    /// Members had bound the payment to this anchor before it was planned here: a version that is
+    /// not known here may be signed.
+    pub adopted: bool,
+    /// A version has been in a block: it is signed, whoever combined the shares.
+    pub seen: bool,
 }
 
 /// One version.
@@ -111,6 +138,8 @@ pub struct Spender {
     pub txid: Stored<Txid>,
     /// Its block's height.
     pub height: u32,
+    /// Whether it pays exactly the payment's recipients: a version that is not known here.
+    pub pays: bool,
 }
 
 /// What is under way.
@@ -167,7 +196,7 @@ impl Payment {
     /// Whether nothing can happen any more.
     pub fn is_final(&self) -> bool {
         match &self.state {
-            State::Settled { .. } | State::Failed { .. } => true,
+            State::Settled { .. } | State::Failed { .. } | State::Ended { .. } => true,
             State::Waiting
             | State::Signing { .. }
             | State::Broadcast { .. }
@@ -184,6 +213,7 @@ impl Payment {
             | State::Confirmed { bound, .. }
             | State::Settled { bound, .. }
             | State::Failed { bound, .. } => Some(bound),
+            State::Ended { bound, .. } => bound.as_ref(),
         }
     }
 
@@ -201,7 +231,10 @@ impl Payment {
                 let work = work.map(|work| self.work_effect(bound, work));
                 bound.broadcasts().chain(work).collect()
             }
-            State::Confirmed { .. } | State::Settled { .. } | State::Failed { .. } => Vec::new(),
+            State::Confirmed { .. }
+            | State::Settled { .. }
+            | State::Failed { .. }
+            | State::Ended { .. } => Vec::new(),
         }
     }
 
@@ -219,7 +252,7 @@ impl Payment {
     /// The state of a bound payment none of whose versions is in a block (any more).
     pub(super) fn unconfirmed(&self, bound: Bound) -> State {
         let rebuild = bound.must_rebuild().then(|| bound.rebuild());
-        if bound.versions.iter().any(|version| version.signed.is_some()) {
+        if bound.is_signed() {
             State::Broadcast { bound, work: rebuild, since: self.tip }
         } else {
             State::Signing { bound, work: rebuild.unwrap_or(Work::Signing) }
@@ -253,6 +286,8 @@ impl Bound {
             versions: vec![Version { plan, signed: None }],
             usurper: None,
             gone: BTreeMap::new(),
+            adopted: false,
+            seen: false,
         }
     }
 
@@ -282,8 +317,18 @@ impl Bound {
         self.gone.keys().map(|outpoint| outpoint.0).collect()
     }
 
+    /// Whether a version has all its signatures.
+    pub fn is_signed(&self) -> bool {
+        self.versions.iter().any(|version| version.signed.is_some())
+    }
+
+    /// Whether a version is signed, as far as can be known here: it can confirm for ever.
+    pub fn may_confirm(&self) -> bool {
+        self.seen || self.is_signed()
+    }
+
     /// The highest rate of all versions, in sat for 1,000 weight units.
-    pub(super) fn highest_rate(&self) -> u64 {
+    pub fn highest_rate(&self) -> u64 {
         crate::plan::highest_rate(self.versions.iter().map(|v| &v.plan)).to_sat_per_kwu()
     }
 

@@ -36,7 +36,8 @@ impl Payment {
             | State::Broadcast { .. }
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => Err(Reject::NotAsked.into()),
+            | State::Failed { .. }
+            | State::Ended { .. } => Err(Reject::NotAsked.into()),
         }
     }
 
@@ -88,7 +89,8 @@ impl Payment {
             | State::Broadcast { .. }
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => Err(Reject::NotAsked.into()),
+            | State::Failed { .. }
+            | State::Ended { .. } => Err(Reject::NotAsked.into()),
         }
     }
 
@@ -122,7 +124,7 @@ impl Payment {
                 effects.retain(|effect| !matches!(effect, Effect::Broadcast(_)));
                 State::Confirmed { bound: next, txid, height, block }
             }
-            State::Waiting | State::Settled { .. } | State::Failed { .. } => {
+            State::Waiting | State::Settled { .. } | State::Failed { .. } | State::Ended { .. } => {
                 return Err(Reject::NotAsked.into());
             }
         };
@@ -138,7 +140,8 @@ impl Payment {
             | State::Broadcast { .. }
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => Err(Reject::NotAsked.into()),
+            | State::Failed { .. }
+            | State::Ended { .. } => Err(Reject::NotAsked.into()),
         }
     }
 
@@ -156,7 +159,8 @@ impl Payment {
             | State::Signing { .. }
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => Err(Reject::NotAsked.into()),
+            | State::Failed { .. }
+            | State::Ended { .. } => Err(Reject::NotAsked.into()),
         }
     }
 
@@ -172,7 +176,9 @@ impl Payment {
         let (bound, work) = match &self.state {
             State::Waiting => return Err(Reject::NotBound.into()),
             State::Confirmed { txid, .. } => return Err(Reject::AlreadyConfirmed(**txid).into()),
-            State::Settled { .. } | State::Failed { .. } => return Err(Reject::Final.into()),
+            State::Settled { .. } | State::Failed { .. } | State::Ended { .. } => {
+                return Err(Reject::Final.into());
+            }
             State::Signing { bound, work } => (bound, Some(*work)),
             State::Broadcast { bound, work, .. } => (bound, *work),
         };
@@ -199,7 +205,8 @@ impl Payment {
             | State::Signing { .. }
             | State::Confirmed { .. }
             | State::Settled { .. }
-            | State::Failed { .. } => State::Signing { bound, work },
+            | State::Failed { .. }
+            | State::Ended { .. } => State::Signing { bound, work },
         };
         applied(self.with(state), effects)
     }

@@ -156,6 +156,28 @@ pub fn plan(
     select::select(coins, &frame, rate, limits)
 }
 
+/// The same on a given anchor, with other coins added if it does not suffice: confirmed ones first,
+/// the largest first.
+///
+/// # Errors
+/// [`PlanError`].
+pub fn plan_on(
+    anchor: &Coin,
+    coins: &[Coin],
+    recipients: &[TxOut],
+    change_script: &Script,
+    rate: FeeRate,
+    height: u32,
+    limits: &Limits,
+) -> Result<Plan, PlanError> {
+    check_recipients(recipients)?;
+    if rate > limits.max_rate {
+        return Err(PlanError::RateAboveCap { rate, most: limits.max_rate });
+    }
+    let frame = Frame { recipients, change_script, height };
+    select::select_on(anchor, coins, &frame, rate, limits)
+}
+
 /// What a plan is made around, whatever its inputs.
 pub(crate) struct Frame<'a> {
     pub(crate) recipients: &'a [TxOut],

@@ -34,6 +34,22 @@ pub(super) fn select(
     largest_first(&useful, coins, frame, rate, limits)
 }
 
+pub(super) fn select_on(
+    anchor: &Coin,
+    coins: &[Coin],
+    frame: &Frame<'_>,
+    rate: FeeRate,
+    limits: &Limits,
+) -> Result<Plan, PlanError> {
+    let floor = |weight: Weight| weight::fee(rate, weight);
+    let own_cost = floor(Weight::from_wu(weight::INPUT)).ok_or(PlanError::Overflow)?;
+    let others = coins.iter().filter(|coin| coin.outpoint != anchor.outpoint);
+    let mut others: Vec<&Coin> = others.filter(|coin| coin.output.value > own_cost).collect();
+    others.sort_by_key(|c| (!c.confirmed, std::cmp::Reverse(c.output.value), c.outpoint));
+    others.insert(0, anchor);
+    largest_first(&others, coins, frame, rate, limits)
+}
+
 fn largest_first(
     useful: &[&Coin],
     all: &[Coin],

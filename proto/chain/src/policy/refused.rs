@@ -1,7 +1,14 @@
 //! Why a member does not sign a payment, for people and for the coordinator.
 
+use bitcoin::hashes::Hash as _;
 use bitcoin::{Amount, FeeRate, OutPoint, Script, ScriptBuf, Weight};
-use trestle_wire::{Hash32, committee::sign::RefusalCode};
+use trestle_wire::{
+    Hash32,
+    committee::{
+        payment::OutPoint as WireOutPoint,
+        sign::{Binding, RefusalCode},
+    },
+};
 
 use super::Window;
 use crate::ledger::Conflict;
@@ -202,6 +209,20 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// What the member has bound before, if that is the reason.
+    pub fn binding(&self) -> Option<Binding> {
+        let wire = |at: &OutPoint| WireOutPoint { txid: at.txid.to_byte_array(), vout: at.vout };
+        if let Self::Conflict(Conflict::OtherAnchor { bound, .. }) = self {
+            return Some(Binding::Anchor(wire(bound)));
+        }
+        let (Self::OthersAnchor { outpoint: coin, by, .. }
+        | Self::Conflict(Conflict::AnchorTaken { anchor: coin, by })) = self
+        else {
+            return None;
+        };
+        Some(Binding::Coin { coin: wire(coin), payment: *by })
+    }
+
     /// The class that the coordinator is told.
     pub const fn code(&self) -> RefusalCode {
         match self {

@@ -81,6 +81,11 @@ impl Wallet {
         &self.scripts
     }
 
+    /// What is known of a coin, spent or not.
+    pub fn row(&self, outpoint: &OutPoint) -> Option<&CoinRow> {
+        self.rows.get(outpoint)
+    }
+
     /// Adds a script. Its coins in blocks already connected are found by [`Self::rewind`] and
     /// connecting those blocks again.
     pub fn watch(&mut self, script: ScriptBuf) {

@@ -42,7 +42,8 @@ pub struct KeyFetch {
     pub have: Vec<KeyRef>,
 }
 
-/// What a member says of itself when it connects to a coordinator and after each change. The
+/// What a member says of itself when it connects to a coordinator, after each change, and when its
+/// bitcoind has a new block (at most every 2 seconds). The
 /// coordinator sends the latest one back, so that a member restored from an old copy notices.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct MemberStatus {

@@ -4,15 +4,18 @@ use bincode::{Decode, Encode};
 
 use super::{
     MAX_BATCH, MAX_MEMBERS, WidePoint, check_key,
-    payment::{MAX_RECIPIENTS, MAX_TRANSACTION, PaymentProposal},
+    payment::{MAX_RECIPIENTS, MAX_TRANSACTION, OutPoint, PaymentProposal},
 };
 use crate::{
     codec::{DecodeError, MAX_ENVELOPE, at_most},
-    primitives::{BootId, KeyRef, SessionId},
+    primitives::{BootId, Hash32, KeyRef, SessionId},
 };
 
 /// The most bytes a text to be signed (BIP-322) may have.
 pub const MAX_TEXT: usize = 64 * 1024;
+
+/// The most bytes the detail of a refusal may have: a sentence with two outpoints and an id.
+pub const MAX_DETAIL: usize = 400;
 
 /// Most bytes of an envelope with a [`SignRequest`] that are there whatever the numbers of signers
 /// and messages. Recipients are in the transaction too, where each takes up to 3 bytes less: the
@@ -138,6 +141,23 @@ pub struct SignRefused {
     pub code: RefusalCode,
     /// For people.
     pub detail: String,
+    /// What the member has agreed to before that the request contradicts, if that is the reason.
+    pub binding: Option<Binding>,
+}
+
+/// What a member has bound durably. Numbered from 0 in the order below, which is on the wire: a new
+/// one goes to the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Binding {
+    /// The payment asked for is bound to this anchor.
+    Anchor(OutPoint),
+    /// A coin that the payment would spend is the anchor of another payment.
+    Coin {
+        /// The coin.
+        coin: OutPoint,
+        /// That payment.
+        payment: Hash32,
+    },
 }
 
 /// Why a member does not sign. The numbers are on the wire and never reused.
@@ -214,6 +234,6 @@ impl SignShares {
 impl SignRefused {
     pub(crate) fn check(&self) -> Result<(), DecodeError> {
         check_key(&self.key)?;
-        at_most("detail", self.detail.len(), 400)
+        at_most("detail", self.detail.len(), MAX_DETAIL)
     }
 }

@@ -161,7 +161,7 @@ fn too_long() -> Vec<(Message, &'static str, usize)> {
     let mut shares = samples::sign_shares();
     shares.shares = vec![[0; 32]; MAX_BATCH + 1];
     add(shares.into(), "shares", MAX_BATCH);
-    let mut refused = samples::sign_refused(RefusalCode::Policy);
+    let mut refused = samples::sign_refused(RefusalCode::Policy, None);
     refused.detail = "x".repeat(401);
     add(refused.into(), "detail", 400);
     all
@@ -196,7 +196,7 @@ fn largest() -> Vec<Message> {
     offer.commitments = vec![samples::commitment(); MAX_BATCH];
     let mut sign_shares = samples::sign_shares();
     sign_shares.shares = vec![[1; 32]; MAX_BATCH];
-    let mut refused = samples::sign_refused(RefusalCode::Policy);
+    let mut refused = samples::sign_refused(RefusalCode::Policy, None);
     refused.detail = "x".repeat(400);
     let mut status = samples::member_status();
     status.keys = vec![key.clone(); 64];

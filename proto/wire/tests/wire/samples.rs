@@ -17,8 +17,8 @@ use trestle_wire::{
         key::{KeyFetch, KeyReady, MemberStatus},
         payment::{OutPoint, PaymentProposal, Recipient},
         sign::{
-            Commitment, NonceOffer, NonceRequest, Purpose, RefusalCode, SignRefused, SignRequest,
-            SignShares, Signer,
+            Binding, Commitment, NonceOffer, NonceRequest, Purpose, RefusalCode, SignRefused,
+            SignRequest, SignShares, Signer,
         },
     },
     hello::{Hello, Role, Section},
@@ -59,7 +59,10 @@ pub(crate) fn messages() -> Vec<(String, Message)> {
     }
     add("", sign_shares().into());
     for code in refusal_codes() {
-        add(code.label(), sign_refused(code).into());
+        add(code.label(), sign_refused(code, None).into());
+    }
+    for (name, binding) in bindings() {
+        add(name, sign_refused(RefusalCode::Policy, Some(binding)).into());
     }
     all
 }
@@ -231,7 +234,13 @@ pub(crate) fn sign_shares() -> SignShares {
     }
 }
 
-pub(crate) fn sign_refused(code: RefusalCode) -> SignRefused {
+pub(crate) fn bindings() -> [(&'static str, Binding); 2] {
+    let coin = OutPoint { txid: [0xdd; 32], vout: 1 };
+    let other = Binding::Coin { coin, payment: Hash32([0xcc; 32]) };
+    [("policy.anchor", Binding::Anchor(coin)), ("policy.coin", other)]
+}
+
+pub(crate) fn sign_refused(code: RefusalCode, binding: Option<Binding>) -> SignRefused {
     SignRefused {
         session: SessionId([0x5e; 16]),
         attempt: 1,
@@ -239,6 +248,7 @@ pub(crate) fn sign_refused(code: RefusalCode) -> SignRefused {
         index: 7,
         code,
         detail: "why, for people".into(),
+        binding,
     }
 }
 

@@ -1,6 +1,7 @@
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
 mod chain;
+mod ending;
 mod properties;
 mod story;
 mod table;
@@ -101,7 +102,10 @@ fn confirmed() -> Payment {
 }
 
 fn usurped() -> Payment {
-    after(&broadcast(), [Event::AnchorSpentByOther { txid: foreign(), height: TIP + 1 }])
+    after(
+        &broadcast(),
+        [Event::AnchorSpentByOther { txid: foreign(), height: TIP + 1, pays: false }],
+    )
 }
 
 fn settled() -> Payment {
@@ -126,4 +130,15 @@ fn broadcasts(effects: &[Effect]) -> Vec<Txid> {
             | Effect::Notify(_) => None,
         })
         .collect()
+}
+
+/// The first version, made of another coin.
+fn elsewhere_plan() -> Plan {
+    let coins = [coin(5, 900_000)];
+    plan(&coins, &recipients(), &committee().script(), vb(2), TIP, &limits()).expect("a plan")
+}
+
+fn found_used() -> Event {
+    let by = Spender { txid: foreign().into(), height: TIP, pays: true };
+    Event::FoundUsed { anchor: outpoint(5), by }
 }

@@ -21,6 +21,7 @@ fn name(payment: &Payment) -> &'static str {
         State::Confirmed { .. } => "confirmed",
         State::Settled { .. } => "settled",
         State::Failed { .. } => "failed",
+        State::Ended { .. } => "ended",
     }
 }
 
@@ -34,14 +35,12 @@ fn of(payment: &Payment, event: &Event) -> Is {
 }
 
 fn events() -> Vec<(&'static str, Event)> {
-    let elsewhere = vec![coin(5, 900_000)];
-    let other_coins = plan(&elsewhere, &recipients(), &committee().script(), vb(2), TIP, &limits());
     let other_payee =
         plan(&coins(), &[recipient(2, 800_000)], &committee().script(), vb(2), TIP, &limits());
     let reason = || "tried".to_owned();
     vec![
         ("planned", Event::Planned(first())),
-        ("planned on other coins", Event::Planned(other_coins.expect("a plan"))),
+        ("planned on other coins", Event::Planned(elsewhere_plan())),
         ("planned for others", Event::Planned(other_payee.expect("a plan"))),
         ("plan failed", Event::PlanFailed { reason: reason() }),
         ("version signed", signed(&first())),
@@ -60,13 +59,21 @@ fn events() -> Vec<(&'static str, Event)> {
         ),
         ("block lost", Event::BlockDisconnected { height: TIP }),
         ("block above lost", Event::BlockDisconnected { height: TIP + 9 }),
-        ("anchor spent", Event::AnchorSpentByOther { txid: foreign(), height: TIP + 1 }),
+        (
+            "anchor spent",
+            Event::AnchorSpentByOther { txid: foreign(), height: TIP + 1, pays: false },
+        ),
         (
             "anchor spent by version",
-            Event::AnchorSpentByOther { txid: first().txid(), height: TIP + 1 },
+            Event::AnchorSpentByOther { txid: first().txid(), height: TIP + 1, pays: false },
         ),
         ("input spent", Event::InputSpentByOther { outpoint: outpoint(2), height: TIP + 1 }),
         ("stranger spent", Event::InputSpentByOther { outpoint: outpoint(9), height: TIP + 1 }),
+        ("rebound", Event::Rebound { plan: elsewhere_plan(), adopted: true }),
+        ("rebound to its own anchor", Event::Rebound { plan: first(), adopted: true }),
+        ("input refused", Event::InputRefused),
+        ("found used", found_used()),
+        ("cancelled", Event::Cancelled { elsewhere: None }),
     ]
 }
 
@@ -75,34 +82,41 @@ fn events() -> Vec<(&'static str, Event)> {
     To("signing"), To("signing"), Fault, To("waiting"), Refused, Refused, Refused, Refused,
     To("waiting"), Refused, Refused, To("waiting"), Duplicate, Refused, Refused, To("waiting"),
     Duplicate, Refused, Refused, Refused, Refused,
+    Refused, Refused, Refused, To("ended"), To("ended"),
 ])]
 #[case::signing(signing(), vec![
     Duplicate, Refused, Fault, Refused, To("broadcast"), Refused, To("signing"), Refused,
     To("signing"), To("signing"), Refused, To("signing"), Duplicate, To("confirmed"), Refused,
     To("signing"), Duplicate, To("signing"), Refused, To("signing"), Refused,
+    To("signing"), Refused, To("signing"), To("ended"), To("ended"),
 ])]
 #[case::broadcast(broadcast(), vec![
     Duplicate, Refused, Fault, Refused, Duplicate, Duplicate, Refused, To("broadcast"),
     To("broadcast"), To("broadcast"), Refused, To("broadcast"), Duplicate, To("confirmed"), Refused,
     To("broadcast"), Duplicate, To("broadcast"), Refused, To("broadcast"), Refused,
+    Refused, Refused, Refused, Refused, Refused,
 ])]
 #[case::planning_a_bump(after(&broadcast(), [Event::BumpRequested { rate: vb(5) }]), vec![
     Duplicate, Fault, Fault, To("broadcast"), Duplicate, Duplicate, Refused, To("broadcast"),
     To("broadcast"), Refused, Refused, To("broadcast"), Duplicate, To("confirmed"), Refused,
     To("broadcast"), Duplicate, To("broadcast"), Refused, To("broadcast"), Refused,
+    Refused, Refused, Refused, Refused, Refused,
 ])]
 #[case::usurped(usurped(), vec![
     Duplicate, Refused, Fault, Refused, Duplicate, Duplicate, Refused, To("broadcast"),
     Duplicate, Refused, Refused, To("broadcast"), Duplicate, Refused, Refused,
     To("broadcast"), Duplicate, Duplicate, Refused, To("broadcast"), Refused,
+    Refused, Refused, Refused, Refused, Refused,
 ])]
 #[case::confirmed(confirmed(), vec![
     Duplicate, Refused, Fault, Refused, Duplicate, Duplicate, Refused, Refused,
     Duplicate, Refused, Refused, To("confirmed"), Duplicate, Duplicate, Refused, To("broadcast"),
     Duplicate, Refused, Refused, To("confirmed"), Refused,
+    Refused, Refused, Refused, Refused, Refused,
 ])]
-#[case::settled(settled(), (0..21).map(|_| Refused).collect())]
-#[case::failed(failed(), (0..21).map(|_| Refused).collect())]
+#[case::settled(settled(), (0..26).map(|_| Refused).collect())]
+#[case::failed(failed(), (0..26).map(|_| Refused).collect())]
+#[case::ended(after(&signing(), [Event::Cancelled { elsewhere: None }]), (0..26).map(|_| Refused).collect())]
 fn event__should_lead_where_the_table_says(#[case] from: Payment, #[case] expected: Vec<Is>) {
     let events = events();
     assert_eq!(events.len(), expected.len());
@@ -120,6 +134,7 @@ fn event__should_lead_where_the_table_says(#[case] from: Payment, #[case] expect
 #[case(confirmed())]
 #[case(settled())]
 #[case(failed())]
+#[case(after(&signing(), [found_used()]))]
 fn state__should_survive_storage(#[case] payment: Payment) {
     let config = bincode::config::standard();
     let bytes = bincode::encode_to_vec(&payment, config).expect("encodes");

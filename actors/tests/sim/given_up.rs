@@ -1,0 +1,185 @@
+//! Payments that are given up, and coins that members refuse.
+
+#![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use bitcoin::{Amount, Transaction, consensus::deserialize, hashes::Hash as _};
+use tokio::sync::oneshot;
+use trestle_actors::coordinator::{
+    CoordinatorInput,
+    ingress::{Denied, Request},
+    view::{PaymentPhase, PaymentView},
+};
+use trestle_wire::{
+    Hash32, Message,
+    committee::{
+        payment::OutPoint,
+        sign::{Binding, Purpose, RefusalCode, SignRefused, SignShares},
+    },
+};
+
+use super::world::{NAME, World};
+
+fn committee(seed: u64, coins: &[u64]) -> World {
+    let mut world = World::new(seed, 3, 2);
+    world.must_make_key();
+    world.must_fund(coins);
+    world.faults.block = 0;
+    world
+}
+
+impl World {
+    fn cancel(&mut self, name: &str) -> Result<PaymentView, Denied> {
+        let (reply, mut answer) = oneshot::channel();
+        let request = Request::Cancel(NAME.into(), name.into(), reply);
+        self.coordinator(CoordinatorInput::Request(request));
+        answer.try_recv().expect("the coordinator answers at once")
+    }
+
+    fn spendable(&mut self) -> u64 {
+        self.view().expect("the coordinator answers").wallet.spendable.to_sat()
+    }
+
+    fn restart_members(&mut self) {
+        self.members().for_each(|member| self.kill(member, 1));
+        self.run(3_000);
+    }
+}
+
+#[test]
+fn payment_that_members_refuse__should_be_cancelled_for_good_and_free_its_coins() {
+    // Given
+    let mut world = committee(91, &[1_000_000]);
+    let most = world.ground.policy.max_payment;
+    world.ground.policy.max_payment = Amount::from_sat(50_000);
+    world.restart_members();
+    world.want_payment(100_000, Some(5));
+    world.run(5_000);
+    assert_eq!(world.phases(), [Some(PaymentPhase::Signing)]);
+    assert_eq!(world.spendable(), 0);
+
+    // When
+    let view = world.cancel("payment 0").expect("nothing is signed");
+
+    // Then
+    assert_eq!(view.phase, PaymentPhase::Cancelled);
+    assert_eq!(world.spendable(), 1_000_000);
+    world.ground.policy.max_payment = most;
+    world.restart_members();
+    world.kill(0, 1);
+    world.run(30_000);
+    let request = world.client.payments[0].request.clone();
+    let again = world.pay(&request).expect("it is found");
+    assert_eq!(again.phase, PaymentPhase::Cancelled);
+    assert!(again.note.is_some_and(|note| note.contains("cancelled")));
+    let id = again.payment.to_string();
+    assert_eq!(world.cancel(&id).map(|view| view.phase), Ok(PaymentPhase::Cancelled));
+    assert!(!world.all_paid());
+    assert_eq!(world.next_wake(), None, "nothing is tried any more");
+    assert_eq!(world.checker.violations, []);
+}
+
+#[test]
+fn payment_that_cannot_be_funded__should_be_cancelled() {
+    let mut world = committee(92, &[1_000_000]);
+    world.want_payment(5_000_000, Some(5));
+    world.run(2_000);
+    assert_eq!(world.phases(), [Some(PaymentPhase::Waiting)]);
+    assert_eq!(world.cancel("payment 0").map(|view| view.phase), Ok(PaymentPhase::Cancelled));
+    world.fund(9_000_000);
+    world.mine();
+    world.run(30_000);
+    assert!(!world.all_paid());
+    assert!(matches!(world.cancel("payment 1"), Err(Denied::NotFound(_))));
+}
+
+#[test]
+fn payment_that_is_signed__should_not_be_cancelled() {
+    let mut world = committee(93, &[1_000_000]);
+    world.want_payment(100_000, Some(5));
+    world.run(5_000);
+    let refused = world.cancel("payment 0").expect_err("it is signed");
+    assert!(refused.to_string().contains("a signed version can confirm for ever"), "{refused}");
+    world.mine();
+    world.run(5_000);
+    assert!(world.all_paid());
+    assert!(matches!(world.cancel("payment 0"), Err(Denied::Invalid(_))));
+}
+
+/// All shares are on their way when the payment is given up, and come afterwards.
+#[test]
+fn shares_that_come_after_a_cancellation__should_never_be_combined() {
+    // Given
+    let mut world = committee(94, &[1_000_000]);
+    let late: Rc<RefCell<Vec<(usize, Message)>>> = Rc::default();
+    let held = Rc::clone(&late);
+    world.tamper = Some(Box::new(move |from, _, message| {
+        if matches!(message, Message::SignShares(_)) {
+            held.borrow_mut().push((from, message));
+            return Vec::new();
+        }
+        vec![message]
+    }));
+    world.want_payment(100_000, Some(5));
+    world.run(500);
+    assert!(late.borrow().len() >= 2, "enough for a signature");
+
+    // When
+    let view = world.cancel("payment 0").expect("nothing is signed");
+    world.tamper = None;
+    for (member, shares) in late.take() {
+        world.say_to_coordinator(member, shares);
+    }
+    world.run(30_000);
+    world.mine();
+    world.run(5_000);
+
+    // Then
+    assert!(!world.all_paid());
+    let found = world.ask(|reply| Request::Payment(view.payment, reply)).expect("it is found");
+    assert_eq!((found.phase, found.versions.len()), (PaymentPhase::Cancelled, 0));
+    assert_eq!(world.checker.violations, []);
+}
+
+/// Members 2 and 3 have bound the second input of the plan to another payment.
+#[test]
+fn coin_that_too_many_members_refuse__should_be_left_out_of_the_next_plan() {
+    // Given
+    let mut world = committee(95, &[1_000_000, 900_000, 800_000]);
+    let mut coin: Option<OutPoint> = None;
+    let mut spending = BTreeMap::new();
+    world.tamper = Some(Box::new(move |from, _, message| {
+        if let Message::SignRequest(request) = &message
+            && let Purpose::Payment(proposal) = &request.purpose
+        {
+            let transaction: Transaction =
+                deserialize(&proposal.transaction).expect("the coordinator is honest");
+            let inputs = transaction.input.iter().map(|input| input.previous_output);
+            let inputs: Vec<OutPoint> = inputs
+                .map(|at| OutPoint { txid: at.txid.to_byte_array(), vout: at.vout })
+                .collect();
+            let refused = *coin.get_or_insert(inputs[1]);
+            spending.insert(request.session, inputs.contains(&refused).then_some(refused));
+        }
+        let Message::SignShares(answer) = &message else { return vec![message] };
+        let spent = spending.get(&answer.session).copied().flatten();
+        let Some(coin) = spent.filter(|_| from > 1) else { return vec![message] };
+        let SignShares { session, attempt, key, index, .. } = answer.clone();
+        let (code, detail) = (RefusalCode::Policy, "taken".into());
+        let binding = Some(Binding::Coin { coin, payment: Hash32([9; 32]) });
+        vec![SignRefused { session, attempt, key, index, code, detail, binding }.into()]
+    }));
+
+    // When
+    world.want_payment(1_500_000, Some(5));
+    world.run(30_000);
+    let view = world.listed(1).pop().expect("it is accepted");
+    world.mine();
+    world.run(5_000);
+
+    // Then
+    assert_eq!(view.versions.len(), 1, "{:?}", view.note);
+    assert!(world.all_paid());
+    assert_eq!(world.checker.violations, []);
+}
