@@ -5,7 +5,9 @@
 
 pub mod committee;
 pub mod coordinator;
+pub mod covenant;
 pub mod follower;
 pub mod ports;
 pub mod runtime;
+pub mod staking;
 pub mod vault;

@@ -76,6 +76,19 @@ pub enum Event {
         /// The version that counts, once there is one.
         txid: Option<String>,
     },
+    /// Something about a stake, or the locked value: news of what `/v1/staking/events` has in full.
+    Staking {
+        /// Its number in the stored stream, which goes on over restarts.
+        number: u64,
+        /// A fixed word, for example `active` or `btc_info`.
+        what: String,
+        /// Whether it was told before and is not true any more.
+        reverted: bool,
+        /// The staking transaction, where it is about one.
+        staking_tx: Option<String>,
+        /// The height that it is about.
+        height: u32,
+    },
 }
 
 impl Event {
@@ -89,6 +102,7 @@ impl Event {
             Self::KeyReady { .. } => "key_ready",
             Self::Committee { .. } => "committee",
             Self::Payment { .. } => "payment",
+            Self::Staking { .. } => "staking",
         }
     }
 }

@@ -20,7 +20,7 @@ pub mod table;
 
 pub use batch::{Batch, Op, Space};
 pub use outbox::Outbox;
-pub use plan::Plan;
+pub use plan::{At, Plan};
 pub use scan::Scan;
 pub use table::Table;
 
@@ -37,6 +37,21 @@ pub trait Store: Send + Sync + 'static {
         space: Space,
         key: &'a [u8],
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>>;
+
+    /// The values under many keys, in their order: for an implementation that reads them together
+    /// faster than one by one. A commit in between may show in some of them and not in others.
+    fn get_many<'a>(
+        &'a self,
+        at: &'a [At],
+    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+        Box::pin(async move {
+            let mut values = Vec::with_capacity(at.len());
+            for (space, key) in at {
+                values.push(self.get(space, key).await?);
+            }
+            Ok(values)
+        })
+    }
 
     /// A page of rows.
     fn scan(&self, space: Space, scan: Scan) -> BoxFuture<'_, Result<Vec<Row>, StoreError>>;

@@ -31,6 +31,7 @@ pub async fn run(fresh: impl AsyncFn() -> Arc<dyn Store>) {
     large_batches_are_kept(&*fresh().await).await;
     one_of_many_concurrent_commits_wins(&*fresh().await).await;
     concurrent_commits_all_last(&*fresh().await).await;
+    many_values_are_read_in_their_order(&*fresh().await).await;
     table_reads_back_what_it_wrote(&*fresh().await).await;
     table_refuses_other_formats(&*fresh().await).await;
     outbox_keeps_what_is_owed(&*fresh().await).await;
@@ -297,6 +298,24 @@ pub async fn concurrent_commits_all_last(store: &dyn Store) {
     let applied: Vec<Row> = (0..100).filter(|i| i % 10 != 0).map(|i| (vec![i], vec![i])).collect();
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), applied.len());
     assert_eq!(store.scan(OTHER, all()).await, Ok(applied));
+}
+
+/// Reading many at once gives what reading one by one does, also for absent and repeated keys.
+pub async fn many_values_are_read_in_their_order(store: &dyn Store) {
+    let key = |number: u32| number.to_be_bytes().to_vec();
+    let ops = (0..700).map(|number| Op::Put(SPACE, key(2 * number), key(number))).collect();
+    store.commit(Batch { ops }).await.expect("it fits");
+    let mut at: Vec<crate::At> = (0..1_300).rev().map(|number| (SPACE, key(number))).collect();
+    at.push((SPACE, key(0)));
+    at.push((OTHER, key(0)));
+
+    let read = store.get_many(&at).await.expect("it was stored");
+
+    assert_eq!(read.len(), at.len());
+    for ((space, key), value) in at.iter().zip(read) {
+        assert_eq!(store.get(space, key).await, Ok(value), "{space} {key:?}");
+    }
+    assert_eq!(store.get_many(&[]).await, Ok(Vec::new()));
 }
 
 /// Typed rows read back, in order of their keys, over more than one page.

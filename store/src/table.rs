@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use bincode::{Decode, Encode, config};
 
-use crate::{Batch, Op, Row, Scan, Space, Store, StoreError};
+use crate::{At, Batch, Op, Row, Scan, Space, Store, StoreError};
 
 /// Most memory that decoding one value may ask for: a damaged length must give an error, not take
 /// all memory. Far above any value we write; larger things are blobs.
@@ -85,6 +85,26 @@ impl<K: Key, V: Encode + Decode<()>> Table<K, V> {
     pub async fn get(&self, store: &dyn Store, key: &K) -> Result<Option<V>, StoreError> {
         let bytes = store.get(self.space, &key.to_key()).await?;
         bytes.map(|bytes| self.decode(&bytes)).transpose()
+    }
+
+    /// The values under many keys, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn get_many(
+        &self,
+        store: &dyn Store,
+        keys: &[K],
+    ) -> Result<Vec<Option<V>>, StoreError> {
+        let at: Vec<At> = keys.iter().map(|key| self.at(key)).collect();
+        let values = store.get_many(&at).await?;
+        let decoded = values.into_iter().map(|bytes| bytes.map(|b| self.decode(&b)).transpose());
+        decoded.collect()
+    }
+
+    /// Where the row of a key is.
+    pub fn at(&self, key: &K) -> At {
+        (self.space, key.to_key())
     }
 
     /// A page of rows.

@@ -207,7 +207,11 @@ impl CommitteeActor {
             | Message::DkgCertificate(_)
             | Message::NonceOffer(_)
             | Message::SignShares(_)
-            | Message::SignRefused(_) => return Ok(Ack::Refused(Refusal::NoSuchRole)),
+            | Message::SignRefused(_)
+            | Message::UnbondingAsk(_)
+            | Message::UnbondingSigned(_) => {
+                return Ok(Ack::Refused(Refusal::NoSuchRole));
+            }
         }
         Ok(Ack::Accepted)
     }
@@ -380,7 +384,9 @@ fn committee_of(message: &Message) -> Option<&str> {
         | Message::DkgCertificate(_)
         | Message::NonceOffer(_)
         | Message::SignShares(_)
-        | Message::SignRefused(_) => return None,
+        | Message::SignRefused(_)
+        | Message::UnbondingAsk(_)
+        | Message::UnbondingSigned(_) => return None,
     };
     Some(&key.committee)
 }

@@ -132,7 +132,9 @@ impl CoordinatorActor {
             | Message::NonceOffer(_)
             | Message::SignRequest(_)
             | Message::SignShares(_)
-            | Message::SignRefused(_) => return Ok(()),
+            | Message::SignRefused(_)
+            | Message::UnbondingAsk(_)
+            | Message::UnbondingSigned(_) => return Ok(()),
         };
         self.advance_dkg(&session, event).await
     }

@@ -55,7 +55,11 @@ impl CoordinatorActor {
             | Message::DkgEchoSet(_)
             | Message::DkgRound2Set(_)
             | Message::NonceRequest(_)
-            | Message::SignRequest(_) => return Ok(Ack::Refused(Refusal::NoSuchRole)),
+            | Message::SignRequest(_)
+            | Message::UnbondingAsk(_)
+            | Message::UnbondingSigned(_) => {
+                return Ok(Ack::Refused(Refusal::NoSuchRole));
+            }
         }
         Ok(Ack::Accepted)
     }
@@ -285,7 +289,9 @@ fn committee_of(message: &Message) -> Option<&str> {
         | Message::DkgEchoSet(_)
         | Message::DkgRound2Set(_)
         | Message::NonceRequest(_)
-        | Message::SignRequest(_) => return None,
+        | Message::SignRequest(_)
+        | Message::UnbondingAsk(_)
+        | Message::UnbondingSigned(_) => return None,
     };
     Some(&key.committee)
 }

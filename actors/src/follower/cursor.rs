@@ -79,6 +79,23 @@ impl Cursor {
         Ok(hashes.first().map(|hash| Tip { height, hash: *hash }))
     }
 
+    /// The hash of the block at a height; `None` if it was not gone through.
+    ///
+    /// # Errors
+    /// As [`Store::get`].
+    pub async fn hash(
+        &self,
+        store: &dyn Store,
+        height: u32,
+    ) -> Result<Option<BlockHash>, StoreError> {
+        let next = self.next(store).await?;
+        if !(self.start..next).contains(&height) {
+            return Ok(None);
+        }
+        let hash = HASHES.get(store, &self.key(height)).await?;
+        Ok(hash.map(BlockHash::from_byte_array))
+    }
+
     /// The height of the block that comes next.
     ///
     /// # Errors

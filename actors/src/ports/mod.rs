@@ -3,10 +3,14 @@
 
 pub mod chain;
 pub mod compute;
+pub mod covenant;
+pub mod events;
 pub mod network;
 pub mod time;
 
 pub use chain::{Broadcast, ChainError, EstimateFee, ReadChain, ReadCoins};
 pub use compute::{Compute, compute};
+pub use covenant::{SignError, SignUnbonding, SigningOrder};
+pub use events::{EventHealth, EventMessage, OwedEvent, OwedEvents, PublishError, PublishEvents};
 pub use network::{Delivery, Inbound, SendMessage};
 pub use time::Clock;

@@ -1,6 +1,6 @@
 //! Writes the starting corpus of every target from the pinned fixtures of `proto/wire`, so that a
-//! new message kind is fuzzed as soon as it has a fixture, from the example configs, and one sealed
-//! key file.
+//! new message kind is fuzzed as soon as it has a fixture, from the example configs, one sealed
+//! key file, and the life of one stake.
 //!
 //! Usage: `seeds FIXTURES CONF CORPUS`, three folders; made by `scripts/fuzz`.
 
@@ -11,6 +11,9 @@ use rand_core::SeedableRng;
 use trestle_keys::sealed::{Cost, KeyFile};
 use trestle_wire::{Envelope, Message, codec, committee::sign::Purpose, message::KINDS};
 
+#[path = "seeds/staking.rs"]
+mod staking;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [fixtures, conf, corpus] = arguments.as_slice() else {
@@ -18,9 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     for entry in fs::read_dir(conf)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file's name")?;
-            write(Path::new(corpus), "config", name, &fs::read(&path)?)?;
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or("a file's name")?;
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("toml") => write(Path::new(corpus), "config", name, &fs::read(&path)?)?,
+            Some("json") if name.starts_with("global-params") => {
+                write(Path::new(corpus), "staking_params", name, &fs::read(&path)?)?;
+            }
+            Some(_) | None => {}
         }
     }
     for entry in fs::read_dir(fixtures)? {
@@ -30,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         write_seeds(Path::new(corpus), name, &bytes)
             .map_err(|e| format!("{}: {e}", path.display()))?;
     }
+    staking::write_all(Path::new(corpus))?;
     // Cheap argon2 and a fixed generator: it protects nothing, and is the same file every time.
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let file = KeyFile::generate(&mut rng).seal(b"fuzz", Cost::cheap_for_tests(), &mut rng);

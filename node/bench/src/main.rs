@@ -4,13 +4,18 @@
 //! so that a machine that is busy for a while is busy for both. Progress goes to stderr, the
 //! table or the JSON lines to stdout.
 
+mod chain;
 mod committee;
 mod cores;
 mod follower;
 mod report;
 mod runs;
+mod staking;
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use clap::{Parser, ValueEnum};
 use eyre::Result;
@@ -35,6 +40,10 @@ struct Args {
     /// The commit to name in the report.
     #[arg(long, default_value = "unknown")]
     commit: String,
+    /// Ask a server what this file says and print what came of it: what the bench starts itself as,
+    /// so that load comes from another process.
+    #[arg(long, value_name = "FILE", hide = true)]
+    load: Option<PathBuf>,
 }
 
 /// A part of the program that is measured by itself.
@@ -44,6 +53,8 @@ enum Area {
     Committee,
     /// Catching up with a chain.
     Follower,
+    /// Indexing stakes, signing unbondings and answering stakers.
+    Staking,
 }
 
 /// What every case needs.
@@ -70,6 +81,9 @@ fn say(text: &str) {
 #[tokio::main]
 async fn main() -> Result<()> {
     let args = Args::parse();
+    if let Some(file) = &args.load {
+        return staking::load(file).await;
+    }
     let all = args.areas.is_empty();
     let report = Report::new(args.json, args.commit);
     let mut bench = Bench { runs: args.runs.into(), case: args.case, report };
@@ -78,6 +92,9 @@ async fn main() -> Result<()> {
     }
     if all || args.areas.contains(&Area::Follower) {
         follower::run(&mut bench).await?;
+    }
+    if all || args.areas.contains(&Area::Staking) {
+        staking::run(&mut bench).await?;
     }
     bench.report.finish()
 }

@@ -8,14 +8,17 @@ pub mod outside;
 mod params;
 mod problem;
 mod section;
+mod staking;
 mod values;
 
 pub use local::{
-    AdminConfig, ApiConfig, BitcoinAuth, BitcoinConfig, Config, CoordinatorConfig, LogConfig,
-    LogFormat, P2pConfig, PolicyConfig, Recipients, StoreConfig,
+    AdminConfig, ApiConfig, BitcoinAuth, BitcoinConfig, Config, CoordinatorConfig, CovenantConfig,
+    CovenantHttpConfig, CovenantSigner, EventsConfig, LogConfig, LogFormat, P2pConfig,
+    PolicyConfig, QueueType, Recipients, StakingConfig, StoreConfig, WalletConfig,
 };
-pub use params::{load_params, parse_params};
+pub use params::{load_params, load_shared_params, parse_params};
 pub use problem::{ConfigError, Problem};
+pub use staking::{GlobalFile, SharedParams};
 
 use std::path::Path;
 

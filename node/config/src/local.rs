@@ -16,6 +16,12 @@ use super::{
 };
 
 mod parse;
+mod staking;
+
+pub use staking::{
+    CovenantConfig, CovenantHttpConfig, CovenantSigner, EventsConfig, QueueType, StakingConfig,
+    WalletConfig,
+};
 
 /// A whole `node.toml`. Paths are absolute or relative to where the process runs.
 #[derive(Clone, Debug)]
@@ -48,6 +54,13 @@ pub struct Config {
     pub committee: PolicyConfig,
     /// `[coordinator]`
     pub coordinator: CoordinatorConfig,
+    /// `[staking]`; a coordinator without it does not serve staking.
+    pub staking: Option<StakingConfig>,
+    /// `[events]`; without a broker the events are in the API's stream alone.
+    pub events: Option<EventsConfig>,
+    /// `[covenant]`; for a member whose peer id the shared parameters list under
+    /// `[staking.members]`.
+    pub covenant: CovenantConfig,
 }
 
 /// How the node is found, and whom it meets first. Addresses are multiaddresses.

@@ -5,7 +5,9 @@ use std::{fs, io, path::Path};
 use trestle_keys::Params;
 use trestle_wire::{Network, Peer, hello::Role};
 
-use crate::{Config, ConfigError, Problem, Recipients, load_params};
+use crate::{
+    Config, ConfigError, CovenantSigner, Problem, Recipients, SharedParams, load_shared_params,
+};
 use trestle_keys::taproot::bitcoin_network;
 
 /// Makes the data folder if it is missing, and checks that the node can write there.
@@ -30,10 +32,11 @@ pub fn prepare_data_dir(config: &Config) -> Result<(), ConfigError> {
 ///
 /// # Errors
 /// Every problem of the parameters file, and of what contradicts it here.
-pub fn load_shared(config: &Config) -> Result<(Option<Params>, Network), ConfigError> {
-    let params = config.params.as_deref().map(load_params).transpose()?;
+pub fn load_shared(config: &Config) -> Result<(Option<SharedParams>, Network), ConfigError> {
+    let shared = config.params.as_deref().map(load_shared_params).transpose()?;
+    let params = shared.as_ref().map(|shared| &shared.params);
     let mut problems = Vec::new();
-    let network = match (&params, config.network) {
+    let network = match (params, config.network) {
         (Some(params), Some(own)) if params.network != own => {
             let what = format!(
                 "is {} here and {} in the shared parameters; leave it out to use theirs",
@@ -59,10 +62,16 @@ pub fn load_shared(config: &Config) -> Result<(Option<Params>, Network), ConfigE
             }
         }
     }
-    if problems.is_empty() { Ok((params, network)) } else { Err(ConfigError { problems }) }
+    if config.staking.is_some() && params.is_some_and(|params| params.staking.is_none()) {
+        let what =
+            "the shared parameters have no [staking] section; add one, or set enable = false";
+        problems.push(problem(&config.file, "staking", what.to_owned()));
+    }
+    if problems.is_empty() { Ok((shared, network)) } else { Err(ConfigError { problems }) }
 }
 
-/// Whether the parameters give this node the roles that its config claims.
+/// Whether the parameters give this node the roles that its config claims. `key` is the x coordinate
+/// of the node's committee key; a covenant's parities do not count, since scripts drop them.
 ///
 /// # Errors
 /// One problem a role that the parameters do not list this peer for, or lists with another key.
@@ -75,8 +84,14 @@ pub fn check_identity(
     let mut problems = Vec::new();
     let file = config.params.as_deref().unwrap_or(&config.file);
     let members = || params.committees.iter().filter_map(|c| Some((c, c.member_of(peer)?)));
-    if config.roles.contains(&Role::Committee) && members().next().is_none() {
-        let what = format!("no committee lists this node's peer id {peer} as a member");
+    let covenant = params.staking.as_ref().and_then(|staking| staking.key_of(peer));
+    if config.roles.contains(&Role::Committee) && members().next().is_none() && covenant.is_none() {
+        let what = match params.staking {
+            Some(_) => format!(
+                "no committee, and no line under [staking.members], lists this node's peer id {peer}"
+            ),
+            None => format!("no committee lists this node's peer id {peer} as a member"),
+        };
         problems.push(problem(file, "committee.member", what));
     }
     for (committee, member) in members().filter(|(_, member)| member.key != *key) {
@@ -90,10 +105,29 @@ pub fn check_identity(
         );
         problems.push(problem(file, "committee.member", what));
     }
+    // A wallet's key is checked when the wallet is asked.
+    let local = config.covenant.signer == CovenantSigner::Local;
+    if let Some(listed) = covenant.filter(|listed| local && listed[1..] != *key) {
+        let what = format!(
+            "this node's peer id stands beside the covenant key {}, but its committee key is {}; \
+             `trestle keys show` prints it, or set covenant.signer = \"wallet\"",
+            hex::encode(listed),
+            hex::encode(key)
+        );
+        problems.push(problem(file, "staking.members", what));
+    }
+    let staking = params.staking.as_ref().is_some_and(|staking| staking.coordinates(peer));
     let coordinates = params.committees.iter().any(|c| c.coordinators.contains(peer));
-    if config.roles.contains(&Role::Coordinator) && !coordinates {
+    if config.roles.contains(&Role::Coordinator) && !coordinates && !staking {
         let what = format!("no committee lists this node's peer id {peer} under coordinators");
         problems.push(problem(file, "committee.coordinators", what));
+    }
+    if config.staking.is_some() && !staking {
+        let what = format!(
+            "this node's peer id {peer} is not listed, but its config has [staking]; list it, or \
+             set enable = false there"
+        );
+        problems.push(problem(file, "staking.coordinators", what));
     }
     if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
 }

@@ -9,48 +9,70 @@ use trestle_wire::{Network, Peer};
 use super::{
     problem::{ConfigError, Sink},
     section::Section,
+    staking::{self, SharedParams},
     values::Hex32,
 };
 
-const PEER: &str = "a peer id (12D3KooW…, from `trestle keys show`)";
+pub(crate) const PEER: &str = "a peer id (12D3KooW…, from `trestle keys show`)";
 
 /// Loads a parameters file. Committees and members may stand in any order; the result is sorted, so
 /// that the same content has the same hash.
 ///
 /// # Errors
-/// Every problem of the file.
+/// Every problem of the file, and of the file of global parameters that it names.
 pub fn load_params(file: &Path) -> Result<Params, ConfigError> {
-    parse_params(file, &super::read(file)?)
+    load_shared_params(file).map(|shared| shared.params)
 }
 
-/// Reads shared parameters from their text; `file` is for messages.
+/// The same, with what the file of global parameters says.
 ///
 /// # Errors
-/// Every problem of the text.
-pub fn parse_params(file: &Path, text: &str) -> Result<Params, ConfigError> {
+/// As [`load_params`].
+pub fn load_shared_params(file: &Path) -> Result<SharedParams, ConfigError> {
+    parse_params(file, &super::read(file)?, staking::read_global)
+}
+
+/// Reads shared parameters from their text; `file` is for messages and relative paths, and `read`
+/// gives the bytes of the file of global parameters.
+///
+/// # Errors
+/// Every problem of the text, and of the file of global parameters.
+pub fn parse_params(
+    file: &Path,
+    text: &str,
+    read: impl FnOnce(&Path) -> Result<String, String>,
+) -> Result<SharedParams, ConfigError> {
     let sink = Sink::new(file, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         sink.add(error.span().map(|span| span.start), "", error.message());
     }
     let root = Section::root(table.get_ref(), &sink);
-    let params = params(&root);
+    let shared = params(file, &root, read);
     root.finish();
-    for problem in params.iter().flat_map(Params::problems) {
+    for problem in shared.iter().flat_map(|shared| shared.params.problems()) {
         sink.add(None, "", problem);
     }
-    sink.finish(params)
+    sink.finish(shared)
 }
 
-fn params(root: &Section<'_>) -> Option<Params> {
+fn params(
+    file: &Path,
+    root: &Section<'_>,
+    read: impl FnOnce(&Path) -> Result<String, String>,
+) -> Option<SharedParams> {
     let network = network(root, true);
     let committees: Vec<_> = root.sections("committee").iter().map(committee).collect();
-    if committees.is_empty() {
-        root.missing("committee", "at least one [[committee]]");
+    let section = root.section("staking");
+    if committees.is_empty() && !section.is_present() {
+        root.missing("committee", "at least one [[committee]], or a [staking] section");
     }
+    // Read before any failure ends this, so that its problems show too.
+    let staking = section.is_present().then(|| staking::shared(file, &section, read));
     let mut committees = committees.into_iter().collect::<Option<Vec<_>>>()?;
     committees.sort_by(|a, b| a.name.cmp(&b.name));
-    Some(Params { network: network?, committees })
+    let (staking, global) = staking.map(|staking| staking.ok_or(())).transpose().ok()?.unzip();
+    Some(SharedParams { params: Params { network: network?, committees, staking }, global })
 }
 
 pub(crate) fn network(section: &Section<'_>, required: bool) -> Option<Network> {
@@ -102,7 +124,7 @@ fn member(section: &Section<'_>) -> Option<Member> {
 }
 
 // `get`, with a note when the key is not there at all.
-fn required<T>(
+pub(crate) fn required<T>(
     section: &Section<'_>,
     key: &'static str,
     expected: &str,

@@ -80,6 +80,11 @@ impl<'t> Sink<'t> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Adds a problem of another file.
+    pub(crate) fn take(&self, problem: Problem) {
+        self.problems.borrow_mut().push(problem);
+    }
+
     /// `value` if nothing was wrong.
     ///
     /// # Errors
@@ -89,7 +94,10 @@ impl<'t> Sink<'t> {
         match value {
             Some(value) if problems.is_empty() => Ok(value),
             _ => {
-                problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+                // Those of other files, which this one names, come last.
+                problems.sort_by_key(|problem| {
+                    (problem.file != self.file, problem.line.unwrap_or(usize::MAX))
+                });
                 Err(ConfigError { problems })
             }
         }

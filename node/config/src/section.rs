@@ -10,7 +10,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::problem::Sink;
+use super::problem::{Problem, Sink};
 
 type Value<'t> = Spanned<DeValue<'t>>;
 
@@ -164,6 +164,26 @@ impl<'t> Section<'t> {
             parsed
         };
         Some(array.iter().filter_map(entry).collect())
+    }
+
+    /// Every key with its text, for a table whose keys are data; wrong values are noted and left
+    /// out. Such a table is not to be finished.
+    pub(crate) fn texts(&self, expected: &str) -> Vec<(&'t str, &'t str)> {
+        let Some(table) = self.table else { return Vec::new() };
+        let entry = |(key, value): (&'t Spanned<_>, &'t Value<'t>)| {
+            let key: &'t std::borrow::Cow<'t, str> = key.get_ref();
+            let text = value.get_ref().as_str();
+            if text.is_none() {
+                self.wrong(key, value, expected);
+            }
+            Some((key.as_ref(), text?))
+        };
+        table.iter().filter_map(entry).collect()
+    }
+
+    /// Notes a problem of another file that this table names.
+    pub(crate) fn problem_of(&self, problem: Problem) {
+        self.sink.take(problem);
     }
 
     /// Notes every key that nothing asked for.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use trestle_wire::hello::Role;
 
-use super::{params::parse_params, *};
+use super::*;
 
 const BOOTNODE: &str = "data_dir = \"data\"\nroles = [\"bootnode\"]\nnetwork = \"regtest\"\n";
 
@@ -19,6 +19,12 @@ fn problems(text: &str) -> Vec<String> {
 
 fn conf() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conf")
+}
+
+// Shared parameters without staking, which name no other file.
+fn params(name: &str, text: &str) -> Result<trestle_keys::Params, ConfigError> {
+    let none = |path: &Path| Err(format!("{} was not to be read", path.display()));
+    parse_params(Path::new(name), text, none).map(|shared| shared.params)
 }
 
 fn must_read_params() -> String {
@@ -57,6 +63,7 @@ fn examples__should_show_the_defaults() {
     assert_eq!(format!("{:?}", shown.coordinator), format!("{:?}", bare.coordinator));
     assert_eq!(format!("{:?}", shown.p2p), format!("{:?}", bare.p2p));
     assert_eq!(format!("{:?}", shown.log), format!("{:?}", bare.log));
+    assert_eq!(shown.covenant, bare.covenant);
     assert_eq!(shown.api.listen, bare.api.listen);
     assert_eq!(shown.admin.listen, bare.admin.listen);
 }
@@ -87,7 +94,8 @@ fn config__should_report_every_problem_at_once() {
             "etc/node.toml:3: network: expected \"mainnet\", \"testnet4\", \"signet\" or \
              \"regtest\", got \"mainet\"",
             "etc/node.toml:4: extra: unknown key; known here: admin, api, bitcoin, committee, \
-             coordinator, data_dir, keys, log, network, p2p, params, roles, store",
+             coordinator, covenant, data_dir, events, keys, log, network, p2p, params, roles, \
+             staking, store",
             "etc/node.toml:6: p2p.listen: expected a list of multiaddresses (/ip4/…/tcp/… or \
              /ip4/…/udp/…/quic-v1), got \"0.0.0.0:1\" in it",
             "etc/node.toml:7: p2p.serve_relay: expected true or false, got a value of type string",
@@ -138,8 +146,8 @@ fn params__should_not_depend_on_the_order_of_the_file() {
     members.reverse();
     let turned = format!("{head}[[committee.member]]{}", members.join("[[committee.member]]"));
 
-    let one = parse_params(Path::new("p"), &text).expect("the example");
-    let other = parse_params(Path::new("p"), &turned).expect("the example in another order");
+    let one = params("p", &text).expect("the example");
+    let other = params("p", &turned).expect("the example in another order");
 
     assert_eq!(one.hash(), other.hash());
 }
@@ -149,13 +157,15 @@ fn params__should_report_duplicates_and_unknown_keys() {
     let text = must_read_params();
     let turned = text.replace("index = 2", "index = 1").replace("threshold = 2", "treshold = 2");
 
-    let error = parse_params(Path::new("params.toml"), &turned).err().map(|e| e.to_string());
+    let error = params("params.toml", &turned).err().map(|e| e.to_string());
     let error = error.unwrap_or_default();
 
     assert!(error.contains("committee[1].treshold: unknown key"), "{error}");
     assert!(error.contains("committee[1].threshold: missing"), "{error}");
 
     let turned = text.replace("index = 2", "index = 1");
-    let error = parse_params(Path::new("params.toml"), &turned).err().map(|e| e.to_string());
+    let error = params("params.toml", &turned).err().map(|e| e.to_string());
     assert!(error.is_some_and(|error| error.contains("two members have the same index")));
 }
+
+mod staking;

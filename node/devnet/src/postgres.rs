@@ -6,10 +6,6 @@
 
 use std::{
     env, fs,
-    os::unix::{
-        fs::{MetadataExt as _, chown},
-        process::CommandExt as _,
-    },
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -17,7 +13,7 @@ use std::{
 
 use eyre::{Context as _, Result, bail, ensure};
 
-use crate::{Folder, Port, Process, wait};
+use crate::{Folder, Port, Process, account::Account, wait};
 
 /// Longest wait for the server to accept connections: a loaded machine may need many seconds.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -46,11 +42,10 @@ impl Postgres {
     /// When there is no PostgreSQL, or it ends or stays silent; the error quotes its log.
     pub async fn start() -> Result<Self> {
         let programs = find_programs()?;
-        let account = Account::needed()?;
+        let account = Account::needed("PostgreSQL", &["postgres", "nobody"])?;
         let folder = Folder::new("postgres")?;
         if let Some(account) = &account {
-            let given = chown(folder.path(), Some(account.uid), Some(account.gid));
-            given.wrap_err_with(|| format!("cannot give the folder to {}", account.name))?;
+            account.own(folder.path())?;
         }
         let port = Port::free()?;
         let mut initdb = command(&programs, "initdb", account.as_ref(), &folder);
@@ -196,7 +191,7 @@ fn command(programs: &Path, name: &str, account: Option<&Account>, folder: &Fold
         }
     }
     if let Some(account) = account {
-        command.uid(account.uid).gid(account.gid);
+        account.run(&mut command);
     }
     command
 }
@@ -231,60 +226,11 @@ fn find_programs() -> Result<PathBuf> {
     }
 }
 
-/// An account of the system.
-#[derive(Clone, Debug)]
-struct Account {
-    name: String,
-    uid: u32,
-    gid: u32,
-}
-
-impl Account {
-    /// The account to run under, if it cannot be our own.
-    fn needed() -> Result<Option<Self>> {
-        let ours = fs::metadata("/proc/self").wrap_err("cannot tell our own account")?.uid();
-        if ours != 0 {
-            return Ok(None);
-        }
-        let accounts = fs::read_to_string("/etc/passwd").wrap_err("cannot read /etc/passwd")?;
-        let found = ["postgres", "nobody"].iter().find_map(|name| Self::find(&accounts, name));
-        match found {
-            Some(account) => Ok(Some(account)),
-            None => bail!(
-                "PostgreSQL refuses to run as root, and there is no account postgres or nobody; \
-                 make one or run as another user"
-            ),
-        }
-    }
-
-    /// Looks a name up in the text of `/etc/passwd`.
-    fn find(accounts: &str, name: &str) -> Option<Self> {
-        accounts.lines().find_map(|line| {
-            let mut fields = line.split(':');
-            if fields.next()? != name {
-                return None;
-            }
-            let (uid, gid) = (fields.nth(1)?.parse().ok()?, fields.next()?.parse().ok()?);
-            Some(Self { name: name.to_owned(), uid, gid })
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
     use super::*;
-
-    #[test]
-    fn account__should_be_read_from_its_line() {
-        let accounts = "root:x:0:0:root:/root:/bin/sh\npostgresql:x:7:8::/:/bin/sh\n\
-                        postgres:x:101:104:admin,,,:/var/lib/postgresql:/bin/bash\nbad:x:\n";
-        let found = Account::find(accounts, "postgres").expect("it is there");
-        assert_eq!((found.uid, found.gid), (101, 104));
-        assert!(Account::find(accounts, "nobody").is_none());
-        assert!(Account::find(accounts, "bad").is_none());
-    }
 
     #[tokio::test]
     async fn postgres__should_answer_keep_data_over_a_crash_and_leave_nothing() {

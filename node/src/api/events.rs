@@ -13,7 +13,7 @@ use futures::{Stream, stream};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::ApiState;
+use super::{ApiState, staking::events::Follow};
 use crate::events::{Event, Numbered};
 
 /// Below the idle limit of common proxies.
@@ -21,13 +21,28 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Events from now on, as server-sent events. A reader that is too slow gets an event `lagged` with
 /// the number of events it missed, and goes on.
+///
+/// Where the node serves staking, its events are among them under the name `staking`, without an
+/// id: their own numbers are inside, and `/v1/staking/events` goes on after any of them.
 #[utoipa::path(get, path = "/v1/events", tag = "events",
     responses((status = 200, body = Event, content_type = "text/event-stream")))]
-pub(super) async fn stream(State(state): State<ApiState>) -> Response {
+pub(super) async fn events(State(state): State<ApiState>) -> Response {
     let events = follow(state.events.subscribe(), state.stop.clone());
-    axum::response::Sse::new(events)
+    let staking = state.staking.as_deref().map(Follow::from_now);
+    axum::response::Sse::new(stream::select(events, delegations(staking)))
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response()
+}
+
+/// What happens to delegations; ends with the node, and at once where there is no staking.
+fn delegations(follow: Option<Follow>) -> impl Stream<Item = Result<Sse, Infallible>> {
+    stream::unfold(follow, |follow| async move {
+        let mut follow = follow?;
+        let event = follow.next().await?;
+        let sse = Sse::default().event("staking").json_data(&event);
+        let sse = sse.unwrap_or_else(|_| Sse::default().comment("an event that is not JSON"));
+        Some((Ok(sse), Some(follow)))
+    })
 }
 
 fn follow(

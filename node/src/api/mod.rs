@@ -5,6 +5,7 @@
 //! and rate of requests; every error is [`error::ErrorBody`].
 
 pub mod admin;
+pub mod covenant;
 pub mod dto;
 pub mod error;
 mod events;
@@ -13,6 +14,7 @@ mod limits;
 pub mod openapi;
 pub mod public;
 pub mod server;
+pub mod staking;
 mod state;
 pub mod token;
 

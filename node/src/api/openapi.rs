@@ -5,7 +5,7 @@ use utoipa::{
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{admin, events, public};
+use super::{admin, events, public, staking};
 
 /// The document, at `/openapi.json`, with its UI at `/docs`.
 #[derive(Debug, OpenApi)]
@@ -23,7 +23,20 @@ use super::{admin, events, public};
         public::committee,
         public::payments,
         public::payment,
-        events::stream,
+        events::events,
+        staking::params::healthcheck,
+        staking::delegations::staker_delegations,
+        staking::delegations::delegation,
+        staking::unbonding::unbonding,
+        staking::unbonding::unbonding_eligibility,
+        staking::params::global_params,
+        staking::providers::finality_providers,
+        staking::stats::overall_stats,
+        staking::stats::staker_stats,
+        staking::address::delegation_check,
+        staking::address::pubkey_lookup,
+        staking::events::staking_events,
+        staking::events::staking_events_page,
         admin::dkg,
         admin::sign,
         admin::pay,

@@ -19,6 +19,7 @@ use super::{
     error::ErrorBody,
     events, limits,
     openapi::ApiDoc,
+    staking,
 };
 use crate::{metrics, readiness::Health};
 
@@ -38,14 +39,17 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/committees/{name}", get(committee))
         .route("/v1/committees/{name}/payments", get(payments))
         .route("/v1/payments/{id}", get(payment));
-    let streams = Router::new().route("/v1/events", get(events::stream));
+    let streams = Router::new().route("/v1/events", get(events::events));
     let docs =
         Router::<ApiState>::from(SwaggerUi::new("/docs").url("/openapi.json", ApiDoc::openapi()));
+    // Staking has its own limits, by address: its clients are the public.
+    let staking = state.staking.clone().map_or_else(Router::new, staking::router);
     limits::answers(probes, limits::Limits::PROBES)
         .merge(limits::answers(reads.merge(docs), limits::Limits::READS))
         .merge(limits::streams(streams))
         .fallback(unknown)
         .with_state(state)
+        .merge(staking)
 }
 
 pub(super) async fn unknown() -> ApiError {

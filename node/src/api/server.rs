@@ -23,6 +23,8 @@ pub async fn serve(
     routes: Router,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    // Limits by address need to know who is connected.
+    let routes = routes.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, routes).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

@@ -9,7 +9,7 @@ use trestle_actors::coordinator::ingress::CoordinatorHandle;
 use trestle_keys::Params;
 use trestle_wire::{Network, Peer, hello::Role};
 
-use super::dto::PeerDto;
+use super::{dto::PeerDto, staking::StakingState};
 use crate::{events::EventBus, readiness::Readiness};
 
 /// Lists the connected peers when asked.
@@ -39,6 +39,8 @@ pub struct ApiState {
     pub facts: Arc<NodeFacts>,
     /// The coordinator, if it has that role.
     pub coordinator: Option<CoordinatorHandle>,
+    /// Staking, if it serves that.
+    pub staking: Option<Arc<StakingState>>,
     /// How its parts are.
     pub readiness: Readiness,
     /// Its metrics.

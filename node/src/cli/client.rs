@@ -40,6 +40,17 @@ pub(super) struct Client {
 }
 
 impl NodeArgs {
+    /// Whether a node was named at all.
+    pub(super) const fn is_given(&self) -> bool {
+        self.node.is_some() || self.config.is_some()
+    }
+
+    /// The node's config, where it was named or is in the named folder.
+    pub(super) fn config_file(&self) -> Option<PathBuf> {
+        let beside = || self.node.as_ref().map(|dir| dir.join("node.toml"));
+        self.config.clone().or_else(|| beside().filter(|file| file.is_file()))
+    }
+
     /// Finds the node.
     pub(super) fn connect(&self) -> Result<Client, CliError> {
         let candidates = match (&self.config, &self.node) {

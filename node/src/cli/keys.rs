@@ -86,6 +86,8 @@ pub(super) struct Target {
 struct PublicKeys {
     peer: String,
     committee_key: String,
+    /// The same with its parity, as files of global parameters write it.
+    covenant_key: String,
     file: PathBuf,
 }
 
@@ -161,6 +163,7 @@ impl PublicKeys {
         Self {
             peer: keys.identity.peer.peer().to_string(),
             committee_key: hex::encode(keys.identity.committee.xonly()),
+            covenant_key: hex::encode(keys.identity.committee.compressed()),
             file,
         }
     }
@@ -170,6 +173,7 @@ fn as_pairs(public: &PublicKeys) -> String {
     pairs(&[
         ("peer", public.peer.clone()),
         ("committee key", public.committee_key.clone()),
+        ("as covenant key", public.covenant_key.clone()),
         ("file", public.file.display().to_string()),
     ])
 }

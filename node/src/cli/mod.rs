@@ -15,6 +15,7 @@ mod params;
 mod passphrase;
 mod pay;
 mod run;
+mod staking;
 mod table;
 mod template;
 mod units;
@@ -67,6 +68,9 @@ enum Command {
     /// Looks at a file of shared parameters.
     #[command(subcommand)]
     Params(params::ParamsCommand),
+    /// Stakes bitcoins, takes them back, and shows what is staked.
+    #[command(subcommand)]
+    Staking(staking::StakingCommand),
     /// Starts a network of this machine's own, on regtest.
     #[command(subcommand)]
     Devnet(devnet::DevnetCommand),
@@ -87,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Node(command) => node::run(&output, command),
         Command::Committee(command) => committee::run(&output, command),
         Command::Params(command) => params::run(&output, command),
+        Command::Staking(command) => staking::run(&output, command),
         Command::Devnet(command) => devnet::run(&output, command),
     };
     match done {

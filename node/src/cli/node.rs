@@ -81,6 +81,15 @@ impl RoleArg {
         }
     }
 
+    /// The sections that only this role has.
+    const fn sections(self) -> &'static [&'static str] {
+        match self {
+            Self::Bootnode => &[],
+            Self::Committee => &["committee", "covenant", "covenant.http"],
+            Self::Coordinator => &["coordinator", "staking", "events"],
+        }
+    }
+
     const fn template(self) -> &'static str {
         match self {
             Self::Bootnode => include_str!("../../../conf/bootnode.toml"),
@@ -157,7 +166,9 @@ impl InitArgs {
             match role {
                 RoleArg::Bootnode => template.flag("p2p", "serve_relay", true),
                 RoleArg::Committee | RoleArg::Coordinator => {
-                    template.take_section(role.name(), role.template());
+                    for section in role.sections() {
+                        template.take_section(section, role.template());
+                    }
                 }
             }
         }

@@ -34,6 +34,17 @@ impl Output {
             .map_err(|e| CliError::failed(format!("stdout: {e}")))
     }
 
+    /// Stdout itself, for a result that is a file.
+    #[expect(clippy::unused_self, reason = "all output goes through this type")]
+    pub(super) fn stdout(&self) -> io::StdoutLock<'static> {
+        io::stdout().lock()
+    }
+
+    /// Whether a program reads.
+    pub(super) const fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Progress, for people alone: programs read one JSON value, which says all.
     pub(super) fn note(&self, text: &str) {
         if !self.json {

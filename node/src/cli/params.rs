@@ -28,6 +28,34 @@ struct Checked {
     network: &'static str,
     hash: String,
     committees: Vec<CheckedCommittee>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    staking: Option<CheckedStaking>,
+}
+
+#[derive(Serialize)]
+struct CheckedStaking {
+    global_params: PathBuf,
+    global_params_sha256: String,
+    versions: Vec<CheckedVersion>,
+    coordinators: Vec<String>,
+    members: Vec<CheckedMember>,
+}
+
+#[derive(Serialize)]
+struct CheckedVersion {
+    version: u64,
+    activation_height: u64,
+    quorum: u32,
+    keys: usize,
+    /// How many of the keys are held by peers.
+    held: usize,
+}
+
+#[derive(Serialize)]
+struct CheckedMember {
+    key: String,
+    /// Nobody of this network of nodes where there is none.
+    peer: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -46,7 +74,8 @@ pub(super) fn run(output: &Output, command: ParamsCommand) -> Result<(), CliErro
             output.result(&serde_json::json!({ "hash": hash }), |_| hash.clone())
         }
         ParamsCommand::Check { file } => {
-            let params = config::load_params(&file)?;
+            let shared = config::load_shared_params(&file)?;
+            let params = &shared.params;
             let committee = |committee: &trestle_keys::Committee| CheckedCommittee {
                 name: committee.name.clone(),
                 threshold: committee.threshold,
@@ -59,10 +88,37 @@ pub(super) fn run(output: &Output, command: ParamsCommand) -> Result<(), CliErro
                 network: params.network.name(),
                 hash: params.hash().to_string(),
                 committees: params.committees.iter().map(committee).collect(),
+                staking: staking(&shared),
             };
             output.result(&checked, text)
         }
     }
+}
+
+fn staking(shared: &config::SharedParams) -> Option<CheckedStaking> {
+    let (staking, global) = (shared.params.staking.as_ref()?, shared.global.as_ref()?);
+    let holder = |key: &[u8; 33]| staking.holder(key);
+    let version = |version: &trestle_staking::VersionParams| {
+        let keys = version.covenant_pks.iter().map(|key| key.inner.serialize());
+        CheckedVersion {
+            version: version.version,
+            activation_height: version.activation_height,
+            quorum: version.covenant.quorum(),
+            keys: version.covenant_pks.len(),
+            held: keys.filter(|key| holder(key).is_some()).count(),
+        }
+    };
+    let member = |key: [u8; 33]| CheckedMember {
+        key: hex::encode(key),
+        peer: holder(&key).map(ToString::to_string),
+    };
+    Some(CheckedStaking {
+        global_params: global.path.clone(),
+        global_params_sha256: hex::encode(staking.global.0),
+        versions: global.params.versions().iter().map(version).collect(),
+        coordinators: staking.coordinators.iter().map(ToString::to_string).collect(),
+        members: global.covenant_keys().into_iter().map(member).collect(),
+    })
 }
 
 fn text(checked: &Checked) -> String {
@@ -75,10 +131,39 @@ fn text(checked: &Checked) -> String {
         ]
     });
     let heading = ["committee", "signers", "coordinators", "3t > 2n"];
+    let mut text = format!("network {}, hash {}\n", checked.network, checked.hash);
+    if !checked.committees.is_empty() {
+        text = format!("{text}\n{}", table(heading, rows.collect()));
+    }
+    match &checked.staking {
+        Some(staking) => format!("{text}\n{}", staking_text(staking)),
+        None => text,
+    }
+}
+
+fn staking_text(staking: &CheckedStaking) -> String {
+    let version = |version: &CheckedVersion| {
+        [
+            version.version.to_string(),
+            version.activation_height.to_string(),
+            format!("{} of {}", version.quorum, version.keys),
+            version.held.to_string(),
+        ]
+    };
+    let member = |member: &CheckedMember| {
+        let peer =
+            member.peer.clone().unwrap_or_else(|| "(held by somebody without a node)".into());
+        [member.key.clone(), peer]
+    };
+    let coordinators = staking.coordinators.iter().map(|peer| [peer.clone()]).collect();
+    let versions = staking.versions.iter().map(version).collect();
+    let members = staking.members.iter().map(member).collect();
     format!(
-        "network {}, hash {}\n\n{}",
-        checked.network,
-        checked.hash,
-        table(heading, rows.collect())
+        "staking: {}, SHA-256 {}\n\n{}\n{}\n{}",
+        staking.global_params.display(),
+        staking.global_params_sha256,
+        table(["version", "from height", "quorum", "held by peers"], versions),
+        table(["covenant key", "peer"], members),
+        table(["staking coordinator"], coordinators)
     )
 }

@@ -4,14 +4,13 @@
 use std::{
     fs::File,
     io::{self, IsTerminal as _, Read as _},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{CliError, Exit, output::Output};
+use super::{CliError, Exit};
 use crate::keystore::Passphrase;
 
 /// Longer than any passphrase; a wrong path must not fill memory.
@@ -97,12 +96,8 @@ fn given(file: Option<&Path>, fd: Option<u32>) -> Result<Option<Passphrase>, Cli
         let what = format!("the passphrase cannot be read from {}: {e}", path.display());
         CliError::new(Exit::Keys, what)
     };
-    let opened = File::open(&path).map_err(failed)?;
-    if file.is_some() {
-        warn_of_readers(&path, &opened);
-    }
     let mut text = Zeroizing::new(Vec::new());
-    opened.take(MAX).read_to_end(&mut text).map_err(failed)?;
+    File::open(&path).map_err(failed)?.take(MAX).read_to_end(&mut text).map_err(failed)?;
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() {
@@ -110,18 +105,6 @@ fn given(file: Option<&Path>, fd: Option<u32>) -> Result<Option<Passphrase>, Cli
         return Err(CliError::new(Exit::Keys, what));
     }
     Ok(Some(Zeroizing::new(line.to_vec())))
-}
-
-// Not refused: some systems hand secrets over in files that only their mounts protect.
-fn warn_of_readers(path: &Path, file: &File) {
-    let mode = file.metadata().map(|about| about.mode()).unwrap_or_default();
-    if mode & 0o077 != 0 {
-        let mode = mode & 0o7777;
-        Output::new(false).line(&format!(
-            "warning: other users may read the passphrase in {} (mode {mode:04o}): chmod 600 it",
-            path.display()
-        ));
-    }
 }
 
 fn ask(prompt: &str) -> Result<Passphrase, CliError> {

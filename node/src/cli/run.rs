@@ -98,6 +98,7 @@ impl From<RunError> for CliError {
             | RunError::Secret { .. }
             | RunError::Bitcoin(_)
             | RunError::Actor(_)
+            | RunError::Staking(_)
             | RunError::Io { .. } => Exit::Failed,
         };
         Self::new(exit, message)

@@ -37,6 +37,11 @@ impl Template {
         let heading_of_next = |line: &&str| line.starts_with('[');
         let end =
             lines[at + 1..].iter().position(heading_of_next).map_or(lines.len(), |n| at + 1 + n);
+        // The comments right before the next heading are that section's.
+        let of_next = lines[at..end].iter().rev().take_while(|line| line.starts_with('#')).count();
+        let end = if end == lines.len() { end } else { end - of_next };
+        let blank = lines[at..end].iter().rev().take_while(|line| line.is_empty()).count();
+        let end = end - blank;
         self.lines.push(String::new());
         self.lines.extend(lines[at - comments..end].iter().map(|line| (*line).to_owned()));
     }
@@ -65,6 +70,18 @@ mod tests {
     #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
     use super::*;
+
+    #[test]
+    fn take_section__should_leave_the_next_ones_comments() {
+        let mut template = Template::new("a = 1\n");
+
+        let other = "# x\n[x]\nb = 2\n\n# far\n# c = 3\n\n# y\n[x.y]\nd = 4\n";
+        template.take_section("x", other);
+        template.take_section("x.y", other);
+
+        let taken = "a = 1\n\n# x\n[x]\nb = 2\n\n# far\n# c = 3\n\n# y\n[x.y]\nd = 4\n";
+        assert_eq!(template.finish(), taken);
+    }
 
     #[test]
     fn set__should_touch_one_line_of_its_section() {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use trestle_actors::{
     committee::{self, CommitteeActor, CommitteeInput, Policy, RecipientRule},
     coordinator::{self, CoordinatorActor, CoordinatorInput, Settings, ingress::CoordinatorHandle},
+    covenant::CovenantHandle,
     follower::FeedConfig,
     ports::{Clock, Compute, chain::ChainStatus},
     runtime::{
@@ -31,9 +32,11 @@ use super::{
     RunError, feeds, gauges,
     guard::{GuardedCoins, SinceStart},
     handler::{self, Mailboxes},
+    staking,
 };
 use crate::{
-    config::{Config, Recipients},
+    api::staking::StakingState,
+    config::{Config, GlobalFile, Recipients},
     events::EventBus,
     metrics,
     readiness::Readiness,
@@ -43,11 +46,16 @@ use crate::{
 const MAILBOX: usize = 512;
 /// Events that a slow listener may miss.
 const EVENTS: usize = 256;
+/// What a member says that signs nothing more.
+const ROLLBACK: &str = "its data is older than what it has signed, so it refuses to sign: it was \
+                        restored from a copy; see \"Backups\" in docs/operating.md";
 
 /// What actors are made of. Only nodes with a role that follows a chain have actors.
 pub(super) struct Parts<'a> {
     pub(super) config: &'a Config,
     pub(super) params: &'a Params,
+    /// The global parameters of staking; there exactly if `params` have staking.
+    pub(super) global: Option<&'a GlobalFile>,
     pub(super) network: Network,
     pub(super) keys: Arc<KeyFile>,
     pub(super) boot: BootId,
@@ -68,22 +76,26 @@ pub(super) struct Actors {
     pub(super) mailboxes: Mailboxes,
     /// What the API asks.
     pub(super) coordinator: Option<CoordinatorHandle>,
+    /// What the staking API reads and asks.
+    pub(super) staking: Option<StakingState>,
+    /// What asks for signatures over HTTP.
+    pub(super) covenant: Option<CovenantHandle>,
     /// Their tasks; one that ends with an error stops the node.
     pub(super) tasks: JoinSet<Result<(), RunError>>,
 }
 
-/// What both actors share.
-struct Shared {
-    params: Arc<Params>,
-    clock: Arc<dyn Clock>,
-    compute: Arc<dyn Compute>,
+/// What all actors share.
+pub(super) struct Shared {
+    pub(super) params: Arc<Params>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) compute: Arc<dyn Compute>,
 }
 
 /// Starts them.
 ///
 /// # Errors
-/// [`RunError::Actor`] when a role cannot be taken up.
-pub(super) fn start(mut parts: Parts<'_>) -> Result<Actors, RunError> {
+/// [`RunError::Actor`] or [`RunError::Staking`] when a role cannot be taken up.
+pub(super) async fn start(mut parts: Parts<'_>) -> Result<Actors, RunError> {
     let pool = Pool::for_this_machine()
         .map_err(|source| RunError::Io { what: "starting threads for signing", source })?;
     let shared = Shared {
@@ -99,6 +111,7 @@ pub(super) fn start(mut parts: Parts<'_>) -> Result<Actors, RunError> {
     if parts.config.roles.contains(&Role::Coordinator) {
         start_coordinator(&mut parts, &shared, &mut actors);
     }
+    staking::start(&mut parts, &shared, &mut actors).await?;
     feeds::presence(&parts, &mut actors.tasks);
     Ok(actors)
 }
@@ -137,7 +150,7 @@ fn start_committee(
         let never = |job: std::convert::Infallible| match job {};
         ended("committee", run(actor, letters, clock, never, status, stop).await)
     });
-    let rollback = move || counters.rollback.get() != 0;
+    let rollback = move || (counters.rollback.get() != 0).then(|| ROLLBACK.to_owned());
     feeds::health("committee", health, rollback, parts, &mut actors.tasks);
     let hears = feeds::World {
         connected: CommitteeInput::Connected,
@@ -186,7 +199,7 @@ fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors
         let start = move |job| jobs.start(job);
         ended("coordinator", run(actor, letters, clock, start, status, stop).await)
     });
-    feeds::health("coordinator", health, || false, parts, &mut actors.tasks);
+    feeds::health("coordinator", health, || None, parts, &mut actors.tasks);
     feeds::events(heard, parts, &mut actors.tasks);
     let hears = feeds::World {
         connected: CoordinatorInput::Connected,
@@ -200,7 +213,8 @@ fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors
     actors.mailboxes.coordinator = Some(handler::mailbox(mailbox, CoordinatorInput::Received));
 }
 
-fn ended(actor: &str, result: Result<(), Fault>) -> Result<(), RunError> {
+/// How an actor's task ended.
+pub(super) fn ended(actor: &str, result: Result<(), Fault>) -> Result<(), RunError> {
     result.map_err(|fault| match fault {
         Fault::Store(StoreError::NotOwner(why)) => RunError::TakenOver(why),
         Fault::Store(

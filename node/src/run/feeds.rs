@@ -27,7 +27,8 @@ use crate::{
 /// How often a node announces itself.
 const ANNOUNCE: Duration = Duration::from_secs(60);
 
-type Tasks = JoinSet<Result<(), RunError>>;
+/// What runs beside the actors.
+pub(super) type Tasks = JoinSet<Result<(), RunError>>;
 
 /// How an actor hears of the world.
 pub(super) struct World<I> {
@@ -101,11 +102,12 @@ pub(super) fn requests(
     });
 }
 
-/// Shows an actor's health in `/readyz`.
+/// Shows an actor's health in `/readyz`: as the loop that feeds it says, and, while it runs, what
+/// `hindrance` says is in its way.
 pub(super) fn health(
     actor: &'static str,
     mut status: watch::Receiver<ActorStatus>,
-    rolled_back: impl Fn() -> bool + Send + 'static,
+    hindrance: impl Fn() -> Option<String> + Send + 'static,
     parts: &Parts<'_>,
     tasks: &mut Tasks,
 ) {
@@ -113,7 +115,7 @@ pub(super) fn health(
     tasks.spawn(async move {
         loop {
             let now = status.borrow_and_update().clone();
-            readiness.set(actor, judge(&now, rolled_back()));
+            readiness.set(actor, judge(&now, &hindrance));
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = status.changed() => if changed.is_err() { return Ok(()) },
@@ -123,14 +125,9 @@ pub(super) fn health(
     });
 }
 
-fn judge(status: &ActorStatus, rolled_back: bool) -> Health {
+fn judge(status: &ActorStatus, hindrance: impl Fn() -> Option<String>) -> Health {
     match status {
-        ActorStatus::Running if rolled_back => Health::NotReady(
-            "its data is older than what it has signed, so it refuses to sign: it was restored \
-             from a copy; see \"Backups\" in docs/operating.md"
-                .into(),
-        ),
-        ActorStatus::Running => Health::Ready,
+        ActorStatus::Running => hindrance().map_or(Health::Ready, Health::NotReady),
         ActorStatus::Loading => Health::NotReady("reading its state".into()),
         ActorStatus::Waiting(reason) => Health::NotReady(reason.clone()),
         ActorStatus::Stopped => Health::NotReady("stopped".into()),

@@ -42,6 +42,10 @@ pub(super) struct Mailboxes {
     pub(super) committee: Option<Mailbox>,
     /// The coordinator's.
     pub(super) coordinator: Option<Mailbox>,
+    /// The covenant member's.
+    pub(super) covenant: Option<Mailbox>,
+    /// The staking coordinator's.
+    pub(super) staking: Option<Mailbox>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -65,7 +69,7 @@ impl Handler {
     ) -> Self {
         let dropped: Family<Dropped, Counter> = Family::default();
         // At 0 from the start, so that an alarm sees the first.
-        for role in ["committee", "coordinator"] {
+        for role in ["committee", "coordinator", "covenant", "staking"] {
             for reason in ["mailbox_full", Refusal::NoSuchRole.label()] {
                 let _ = dropped.get_or_create(&Dropped { role, reason });
             }
@@ -96,6 +100,8 @@ impl Handler {
             Audience::Nobody => self.refuse("none", received),
             Audience::Committee => self.offer("committee", received),
             Audience::Coordinator => self.offer("coordinator", received),
+            Audience::Covenant => self.offer("covenant", received),
+            Audience::Staking => self.offer("staking", received),
             Audience::Both => {
                 // Whoever waits for an acknowledgement is a coordinator that owes a key to a member.
                 let copy = Received { inbound: inbound.clone(), ack: None };
@@ -108,6 +114,8 @@ impl Handler {
     fn offer(&self, role: &'static str, received: Received) {
         let mailbox = match role {
             "committee" => &self.mailboxes.committee,
+            "covenant" => &self.mailboxes.covenant,
+            "staking" => &self.mailboxes.staking,
             _ => &self.mailboxes.coordinator,
         };
         let Some(mailbox) = mailbox else { return self.refuse(role, received) };
@@ -134,6 +142,8 @@ impl Handler {
 enum Audience {
     Committee,
     Coordinator,
+    Covenant,
+    Staking,
     Both,
     Nobody,
 }
@@ -155,6 +165,8 @@ fn audience(message: &Message, from: &Peer, params: Option<&Params>) -> Audience
         | Message::NonceOffer(_)
         | Message::SignShares(_)
         | Message::SignRefused(_) => Audience::Coordinator,
+        Message::UnbondingAsk(_) => Audience::Covenant,
+        Message::UnbondingSigned(_) => Audience::Staking,
         // These go both ways: what a coordinator says is for members, and the reverse.
         Message::DkgAbort(abort) => by_sender(&abort.session.key.committee, from, params),
         Message::KeyReady(ready) => by_sender(&ready.session.key.committee, from, params),

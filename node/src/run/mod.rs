@@ -14,6 +14,7 @@ mod guard;
 mod handler;
 mod peers;
 mod serve;
+mod staking;
 mod store;
 
 use std::{path::PathBuf, sync::Arc};
@@ -22,9 +23,10 @@ use tokio_util::sync::CancellationToken;
 use trestle_keys::{Params, sealed::KeyFile};
 use trestle_wire::Network;
 
+pub(crate) use self::store::url as store_url;
 use crate::{
     api::{server::BindError, token::Token},
-    config::{Config, ConfigError, outside},
+    config::{Config, ConfigError, GlobalFile, outside},
     keystore::{self, KeyCost, KeystoreError},
     process::{DataLock, Endpoints, LockError},
 };
@@ -33,6 +35,7 @@ use crate::{
 pub struct Prepared {
     config: Config,
     params: Option<Params>,
+    global: Option<GlobalFile>,
     network: Network,
     keys: Arc<KeyFile>,
     token: Token,
@@ -53,7 +56,11 @@ impl Prepared {
     ) -> Result<Self, RunError> {
         outside::prepare_data_dir(&config)?;
         let lock = DataLock::take(&config.data_dir)?;
-        let (params, network) = outside::load_shared(&config)?;
+        let (shared, network) = outside::load_shared(&config)?;
+        let (params, global) = match shared {
+            Some(shared) => (Some(shared.params), shared.global),
+            None => (None, None),
+        };
         let cost = KeyCost::of(Some(network))?;
         // A missing file or a wrong mode needs no passphrase to be seen.
         keystore::read(&config.keys)?;
@@ -65,7 +72,7 @@ impl Prepared {
         }
         let token = Token::load_or_create(&config.admin.token_file)?;
         let keys = Arc::new(keys);
-        Ok(Self { config, params, network, keys, token, take_over: false, _lock: lock })
+        Ok(Self { config, params, global, network, keys, token, take_over: false, _lock: lock })
     }
 
     /// Whether to take a PostgreSQL database from a process that still holds it, instead of waiting
@@ -135,6 +142,9 @@ pub enum RunError {
     /// bitcoind can never be used as it is.
     #[error("bitcoind: {0}")]
     Bitcoin(String),
+    /// Staking cannot be done as it is set up.
+    #[error("staking: {0}")]
+    Staking(String),
     /// An actor gave up.
     #[error("{0}")]
     Actor(String),

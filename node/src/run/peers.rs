@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
-use trestle_keys::Params;
+use trestle_keys::{Params, StakingParams};
 use trestle_p2p::{P2pHandle, PeerEvent, PeerTable};
 use trestle_wire::Peer;
 
@@ -33,7 +33,8 @@ fn listed(params: Option<&Params>) -> BTreeSet<Peer> {
         let members = committee.members.iter().map(|member| member.peer);
         members.chain(committee.coordinators.iter().copied())
     });
-    peers.collect()
+    let staking = params.and_then(|params| params.staking.as_ref());
+    peers.chain(staking.into_iter().flat_map(StakingParams::peers)).collect()
 }
 
 /// The connected peers, for the API.

@@ -10,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use trestle_actors::ports::chain::ChainStatus;
+use trestle_actors::{covenant::CovenantHandle, ports::chain::ChainStatus};
 use trestle_p2p::P2pHandle;
 use trestle_store::Store;
 use trestle_wire::{BootId, hello::Hello};
@@ -24,7 +24,7 @@ use super::{
     peers, store,
 };
 use crate::{
-    api::{ApiState, NodeFacts, admin, public, server},
+    api::{self, ApiState, NodeFacts, admin, public, server, token::Token},
     events::EventBus,
     metrics,
     process::{Endpoints, EndpointsFile},
@@ -113,6 +113,7 @@ async fn start(
     let config = &prepared.config;
     let api = server::bind(config.api.listen, "api.listen").await?;
     let admin = server::bind(config.admin.listen, "admin.listen").await?;
+    let signing = bind_signing(prepared).await?;
 
     let mut registry = Registry::default();
     let events = EventBus::new();
@@ -140,6 +141,7 @@ async fn start(
             let parts = Parts {
                 config,
                 params,
+                global: prepared.global.as_ref(),
                 network: prepared.network,
                 keys: Arc::clone(&prepared.keys),
                 boot,
@@ -152,11 +154,11 @@ async fn start(
                 events: events.clone(),
                 stop: stop.clone(),
             };
-            actors::start(parts)?
+            actors::start(parts).await?
         }
         (Some(_) | None, _) => Actors::default(),
     };
-    let Actors { mailboxes, coordinator, tasks: actor_tasks } = actors;
+    let Actors { mailboxes, coordinator, staking, covenant, tasks: actor_tasks } = actors;
     adopt(actor_tasks, tasks);
     let handler = Handler::new(mailboxes, prepared.params.clone(), &mut registry);
     let routed = handler.run(messages, stop.clone());
@@ -169,6 +171,7 @@ async fn start(
     let state = ApiState {
         facts: Arc::new(facts),
         coordinator,
+        staking: staking.map(Arc::new),
         readiness: readiness.clone(),
         registry: Arc::new(registry),
         events,
@@ -176,6 +179,7 @@ async fn start(
         stop: stop.clone(),
     };
     let endpoints = serve_http(prepared, state, api, admin, tasks, stop)?;
+    serve_signing(signing, covenant, tasks, stop);
     readiness.set("start", Health::Ready);
     Ok(endpoints)
 }
@@ -291,6 +295,32 @@ fn serve_http(
         tasks.spawn(async move { served.await.map_err(|source| RunError::Io { what, source }) });
     }
     Ok(endpoints)
+}
+
+/// The listener for signing by HTTP, with its token: on a covenant member whose config has one.
+async fn bind_signing(prepared: &Prepared) -> Result<Option<(TcpListener, Token)>, RunError> {
+    let me = prepared.keys.identity.peer.peer();
+    let staking = prepared.params.as_ref().and_then(|params| params.staking.as_ref());
+    let member = staking.is_some_and(|staking| staking.key_of(&me).is_some());
+    let Some(http) = &prepared.config.covenant.http else { return Ok(None) };
+    if !member {
+        tracing::warn!("[covenant.http] does nothing: no line under [staking.members] lists us");
+        return Ok(None);
+    }
+    let token = Token::load_or_create(&http.token_file)?;
+    Ok(Some((server::bind(http.listen, "covenant.http.listen").await?, token)))
+}
+
+fn serve_signing(
+    listener: Option<(TcpListener, Token)>,
+    covenant: Option<CovenantHandle>,
+    tasks: &mut Tasks,
+    stop: &CancellationToken,
+) {
+    let (Some((listener, token)), Some(covenant)) = (listener, covenant) else { return };
+    let what = "serving signatures";
+    let served = server::serve(listener, api::covenant::router(covenant, token), stop.clone());
+    tasks.spawn(async move { served.await.map_err(|source| RunError::Io { what, source }) });
 }
 
 fn facts(prepared: &Prepared, listen: Vec<String>) -> NodeFacts {

@@ -104,7 +104,8 @@ impl Opened {
     }
 }
 
-fn url(config: &StoreConfig, data_dir: &Path) -> Result<Zeroizing<String>, RunError> {
+/// The URL of the store, with its password.
+pub(crate) fn url(config: &StoreConfig, data_dir: &Path) -> Result<Zeroizing<String>, RunError> {
     if config.url == "sqlite" {
         let file = data_dir.join("trestle.sqlite");
         return Ok(Zeroizing::new(format!("sqlite:{}", file.display())));

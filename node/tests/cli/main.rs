@@ -2,8 +2,10 @@
 
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
+mod import;
 mod json;
 mod keys;
 mod run;
+mod staking;
 mod store;
 mod support;

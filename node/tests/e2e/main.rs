@@ -7,6 +7,8 @@ mod chain;
 mod demo;
 mod kills;
 mod metrics;
+#[path = "../shared/metrics_document.rs"]
+mod metrics_document;
 mod money;
 mod peers;
 mod policy;

@@ -1,7 +1,7 @@
 //! `/metrics` and docs/metrics.md say the same: what one has and the other does not is an error of
 //! either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use eyre::{Result, ensure};
 use trestle_devnet::{
@@ -9,51 +9,15 @@ use trestle_devnet::{
     wait,
 };
 
-use crate::support::{COIN, Order, PATIENCE, funded, play, settle};
-
-const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
-
-/// Metrics by name, each with its labels.
-type Named = BTreeMap<String, BTreeSet<String>>;
-
-/// The first cell of every row of a table.
-fn first_cells() -> impl Iterator<Item = &'static str> {
-    DOCUMENT.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
-}
-
-/// What is between backticks.
-fn quoted(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
-}
-
-/// Our metrics as documented: `name` or `name{label,label}`.
-fn documented() -> Named {
-    let ours = |text: &&str| text.starts_with("trestle_") || text.starts_with("process_");
-    let metric = |text: &str| {
-        let (name, labels) = text.split_once('{').unwrap_or((text, ""));
-        let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty());
-        (name.to_owned(), labels.map(str::to_owned).collect())
-    };
-    first_cells().flat_map(quoted).filter(ours).map(metric).collect()
-}
+use crate::{
+    metrics_document::{Named, documented, first_cells, metric, quoted},
+    support::{COIN, Order, PATIENCE, funded, play, settle},
+};
 
 /// What libp2p's groups begin with: `libp2p_x_…`.
 fn groups() -> Vec<&'static str> {
-    let groups = first_cells().flat_map(quoted);
+    let groups = first_cells(false).flat_map(quoted);
     groups.filter_map(|text| text.strip_suffix('…')).filter(|g| g.starts_with("libp2p_")).collect()
-}
-
-/// A sample's metric: histograms are known by their names without `_bucket`, `_sum` and `_count`.
-fn metric(sample: &str, known: &Named) -> (String, BTreeSet<String>) {
-    let (name, labels) = sample.split_once('{').unwrap_or((sample, ""));
-    // No label's value has a comma or a brace.
-    let labels =
-        labels.trim_end_matches('}').split(',').filter_map(|label| label.split('=').next());
-    let labels = labels.filter(|label| !label.is_empty() && *label != "le").map(str::to_owned);
-    let parts =
-        ["_bucket", "_sum", "_count"].into_iter().filter_map(|part| name.strip_suffix(part));
-    let whole = parts.into_iter().find(|whole| known.contains_key(*whole));
-    (whole.unwrap_or(name).to_owned(), labels.collect())
 }
 
 #[tokio::test]
@@ -66,7 +30,7 @@ async fn metrics__should_be_those_of_the_document() -> Result<()> {
         settle(devnet, &Order::new(1, COIN / 2)).await?;
 
         // when
-        let documented = documented();
+        let documented = documented(false);
         let (mut exported, mut foreign) = (Named::new(), BTreeSet::new());
         for node in devnet.nodes() {
             let metrics = node.metrics().await?;

@@ -1,11 +1,14 @@
 //! Texts signed by the committee (BIP-322), judged by verifiers that are not ours.
 
-use std::{env, fs, io::Write as _, path::PathBuf, process::Command};
+use std::{io::Write as _, path::PathBuf, process::Command};
 
 use bip322::verify_simple_encoded;
 use bitcoin::{Address, Network};
-use eyre::{Context as _, Result, ensure, eyre};
-use trestle_devnet::network::{COMMITTEE, Devnet, DevnetOptions};
+use eyre::{Context as _, Result, ensure};
+use trestle_devnet::{
+    network::{COMMITTEE, Devnet, DevnetOptions},
+    npm,
+};
 
 use crate::support::{address, make_key, play};
 
@@ -65,41 +68,14 @@ async fn text__should_not_be_signed_unless_members_are_told_to() -> Result<()> {
     .await
 }
 
-/// The npm package in the user's cache, installed where it is missing; `None` without npm.
+/// bip322-js in the user's cache; `None` without npm.
 fn javascript() -> Result<Option<PathBuf>> {
-    const FILES: [(&str, &str); 3] = [
+    let files = [
         ("package.json", include_str!("npm/package.json")),
         ("package-lock.json", include_str!("npm/package-lock.json")),
         ("verify.cjs", include_str!("npm/verify.cjs")),
     ];
-    if !Command::new("npm").arg("--version").output().is_ok_and(|done| done.status.success()) {
-        return Ok(None);
-    }
-    let cache = env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map(PathBuf::from);
-    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache =
-        cache.or_else(home).ok_or_else(|| eyre!("neither XDG_CACHE_HOME nor HOME is set"))?;
-    let folder = cache.join("trestle/npm/bip322-js-3.0.0");
-    let current = |(name, text): &(&str, &str)| {
-        fs::read_to_string(folder.join(name)).is_ok_and(|found| found == *text)
-    };
-    if FILES.iter().all(current) && folder.join("node_modules").is_dir() {
-        return Ok(Some(folder));
-    }
-    // Made beside its place and moved there whole: another run may do the same.
-    fs::create_dir_all(cache.join("trestle/npm"))?;
-    let made = tempfile::tempdir_in(cache.join("trestle/npm"))?;
-    for (name, text) in FILES {
-        fs::write(made.path().join(name), text)?;
-    }
-    let mut install = Command::new("npm");
-    install.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(made.path());
-    let done = install.output().wrap_err("cannot run npm")?;
-    ensure!(done.status.success(), "npm ci: {}", String::from_utf8_lossy(&done.stderr));
-    let _ = fs::remove_dir_all(&folder);
-    let moved = fs::rename(made.path(), &folder);
-    ensure!(moved.is_ok() || folder.join("node_modules").is_dir(), "{moved:?}");
-    Ok(Some(folder))
+    npm::install("bip322-js-3.0.0", &files)
 }
 
 fn judge(folder: &PathBuf, address: &str, text: &str, signature: &str) -> Result<String> {

@@ -9,13 +9,17 @@ use bincode::{Decode, Encode};
 use bitcoin::secp256k1::XOnlyPublicKey;
 use trestle_wire::{Hash32, Network, Peer, committee::MAX_MEMBERS, hello::Section};
 
+use crate::StakingParams;
+
 /// What peers compare when they connect.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
     /// The Bitcoin network.
     pub network: Network,
-    /// All committees, in order of name.
+    /// All committees, in order of name. There may be none where there is staking.
     pub committees: Vec<Committee>,
+    /// Staking, where the network has it.
+    pub staking: Option<StakingParams>,
 }
 
 /// A group that holds one key together.
@@ -52,9 +56,14 @@ pub struct Member {
 }
 
 impl Params {
-    /// Hash of all parameters.
+    /// Hash of all parameters. A part that a network does not have leaves no trace, so that networks
+    /// without it keep their hash.
     pub fn hash(&self) -> Hash32 {
-        crate::hash::tagged("trestle/params", &[&trestle_wire::codec::encode(self)])
+        let mut bytes = trestle_wire::codec::encode(&(&self.network, &self.committees));
+        if let Some(staking) = &self.staking {
+            bytes.extend(trestle_wire::codec::encode(staking));
+        }
+        crate::hash::tagged("trestle/params", &[&bytes])
     }
 
     /// Hash of each part, so that a difference can be named.
@@ -67,7 +76,8 @@ impl Params {
         let committees = self.committees.iter().map(|committee| {
             section(format!("committee.{}", committee.name), trestle_wire::codec::encode(committee))
         });
-        std::iter::once(network).chain(committees).collect()
+        let staking = self.staking.iter().flat_map(StakingParams::sections);
+        std::iter::once(network).chain(committees).chain(staking).collect()
     }
 
     /// The committee of that name.
@@ -83,6 +93,7 @@ impl Params {
         if names.len() != self.committees.len() {
             problems.push("two committees have the same name".into());
         }
+        problems.extend(self.staking.iter().flat_map(StakingParams::problems));
         problems
     }
 }

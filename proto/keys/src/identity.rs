@@ -91,6 +91,11 @@ impl CommitteeKey {
         self.0.x_only_public_key().0.serialize()
     }
 
+    /// The public key with its parity, as a file of global parameters lists a covenant's.
+    pub fn compressed(&self) -> [u8; 33] {
+        self.0.public_key().serialize()
+    }
+
     /// BIP-340 signature over the tagged hash of `parts` (see [`tagged`]).
     pub fn sign(&self, tag: &str, parts: &[&[u8]]) -> Signature {
         self.sign_hash(&tagged(tag, parts))

@@ -14,6 +14,8 @@ pub mod sealed;
 pub mod share_box;
 pub mod sign;
 pub mod signer;
+pub mod staking;
 pub mod taproot;
 
 pub use committee::{Committee, Member, Params, Scheme};
+pub use staking::{CovenantMember, StakingParams};

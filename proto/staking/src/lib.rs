@@ -5,10 +5,12 @@
 
 pub mod covenant;
 pub mod delegation;
+pub mod events;
 pub mod expiry;
 pub mod export;
 pub mod identify;
 pub mod params;
+pub mod pipeline;
 pub mod providers;
 pub mod script;
 mod secp;

@@ -33,7 +33,7 @@ pub struct Header {
 pub struct Envelope {
     /// The checks before the body.
     pub header: Header,
-    /// 0 node, 1 committee; 2 to 4 are kept for peg, staking and bridge.
+    /// 0 node, 1 committee, 3 staking; 2 and 4 are kept for peg and bridge.
     pub application: u8,
     /// The kind of message within the application.
     pub kind: u16,

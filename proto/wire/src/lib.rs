@@ -14,6 +14,7 @@ pub mod envelope;
 pub mod hello;
 pub mod message;
 pub mod primitives;
+pub mod staking;
 
 pub use ack::{Ack, Refusal};
 pub use codec::DecodeError;

@@ -13,11 +13,13 @@ use crate::{
         sign::{NonceOffer, NonceRequest, SignRefused, SignRequest, SignShares},
     },
     hello::Hello,
+    staking::{UnbondingAsk, UnbondingSigned},
 };
 
 /// Most bytes of a body with one value for each member at most, or a handful of signed packages.
 const SMALL: usize = 16 * 1024;
-/// Most bytes of a body with a round-1 package for each member, or a commitment for each message.
+/// Most bytes of a body with a round-1 package for each member, a commitment for each message, or a
+/// transaction for each unbonding.
 const MEDIUM: usize = 1024 * 1024;
 
 macro_rules! messages {
@@ -113,6 +115,10 @@ messages! {
     SignShares(1, 16, "sign_shares", MEDIUM, SignShares::check),
     /// A member will not sign.
     SignRefused(1, 17, "sign_refused", SMALL, SignRefused::check),
+    /// Sign these unbondings.
+    UnbondingAsk(3, 1, "unbonding_ask", MEDIUM, UnbondingAsk::check),
+    /// What came of unbondings to sign.
+    UnbondingSigned(3, 2, "unbonding_signed", SMALL, UnbondingSigned::check),
 }
 
 impl Message {

@@ -49,6 +49,9 @@ pub(crate) fn merge<'a>(
 ) -> Merged<'a> {
     let stored = stored.iter().map(Option::as_deref);
     let stored: BTreeMap<AtRef<'a>, Option<&[u8]>> = required.iter().copied().zip(stored).collect();
+    if let [plan] = plans {
+        return alone(plan, &stored);
+    }
     let mut writes: BTreeMap<AtRef<'a>, Option<&'a [u8]>> = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(plans.len());
     for plan in plans {
@@ -64,6 +67,21 @@ pub(crate) fn merge<'a>(
     let puts = writes.iter().filter_map(|(at, to)| to.map(|to| (*at, to))).collect();
     let deletes = writes.iter().filter(|(_, to)| to.is_none()).map(|(at, _)| *at).collect();
     Merged { outcomes, puts, deletes }
+}
+
+/// A plan's writes are in order already: nothing has to be sorted again.
+fn alone<'a>(plan: &'a Plan, stored: &BTreeMap<AtRef<'a>, Option<&[u8]>>) -> Merged<'a> {
+    let outcome = plan.check(|at| stored.get(&borrow(at)).copied().flatten());
+    let (mut puts, mut deletes) = (Vec::new(), Vec::new());
+    if outcome.is_ok() {
+        for (at, to) in plan.writes() {
+            match to {
+                Some(to) => puts.push((borrow(at), to.as_slice())),
+                None => deletes.push(borrow(at)),
+            }
+        }
+    }
+    Merged { outcomes: vec![outcome], puts, deletes }
 }
 
 fn borrow((space, key): &At) -> AtRef<'_> {

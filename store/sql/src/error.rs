@@ -26,6 +26,12 @@ pub enum OpenError {
          a later one"
     )]
     Newer(String),
+    /// A migration is not applied yet, and whoever only reads cannot do it.
+    #[error(
+        "the database was written by an older Trestle (it lacks migration {0:?}); start the node \
+         of this version once"
+    )]
+    Older(String),
     /// An applied migration is not the one this binary has under that name.
     #[error(
         "migration {0:?} of the database is not the one this Trestle has; the database belongs to \

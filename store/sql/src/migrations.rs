@@ -63,6 +63,18 @@ pub(crate) fn pending<'a>(
     Ok((1..).zip(all).skip(applied.len()).collect())
 }
 
+/// Refuses a database that is not of this binary's form: whoever only reads cannot migrate it.
+pub(crate) fn current(
+    all: &[Migration],
+    applied: &[Applied],
+    text: fn(&Migration) -> &'static str,
+) -> Result<(), OpenError> {
+    match pending(all, applied, text)?.first() {
+        None => Ok(()),
+        Some((_, migration)) => Err(OpenError::Older(migration.name.to_owned())),
+    }
+}
+
 /// The hash of a migration's statement, in hexadecimal.
 pub(crate) fn hash(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -105,6 +117,13 @@ mod tests {
     fn pending__should_refuse_another_history() {
         assert_eq!(outcome(&[("one", "other")]), Err(OpenError::Altered("one".into())));
         assert_eq!(outcome(&[("two", "2")]), Err(OpenError::Altered("two".into())));
+    }
+
+    #[test]
+    fn current__should_refuse_a_database_that_lacks_something() {
+        let current = |names| current(&TWO, &applied(names), |migration| migration.sqlite);
+        assert_eq!(current(&[("one", "1"), ("two", "2")]), Ok(()));
+        assert_eq!(current(&[("one", "1")]), Err(OpenError::Older("two".into())));
     }
 
     #[test]

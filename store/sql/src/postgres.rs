@@ -12,12 +12,13 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::timeout;
-use trestle_store::{Plan, Row, Scan, Space, StoreError, scan::KeyRange};
+use trestle_store::{At, Plan, Row, Scan, Space, StoreError, scan::KeyRange};
 
 use crate::{
     OpenError,
     engine::{AtRef, Engine, Merged, merge, required},
     error::{is_disconnected, is_serialization, postgres, postgres_commit},
+    migrations,
     sql::{self, arrays},
 };
 
@@ -63,15 +64,26 @@ pub(crate) async fn open(
         ("tcp_keepalives_count", "4"),
     ]);
     let (session, token) = session::claim(&writes, takeover).await?;
-    let reads =
-        options.options([("default_transaction_read_only", "on"), ("statement_timeout", "25s")]);
-    let pool = PgPoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(DEADLINE)
-        .connect_lazy_with(reads);
+    let pool = readers(options);
     let last_pid = session.pid;
     let session = Some(session);
     Ok((PostgresEngine { options: writes, session, last_pid, token, fenced: None }, pool))
+}
+
+/// Opens a database for reading, beside its owner if there is one.
+pub(crate) async fn open_reader(options: &PgConnectOptions) -> Result<PgPool, OpenError> {
+    let options = options.clone().application_name("trestle reader").disable_statement_logging();
+    let pool = readers(options);
+    let applied = sqlx::query_as(migrations::APPLIED).fetch_all(&pool).await;
+    let applied = applied.map_err(|e| postgres(&e))?;
+    migrations::current(migrations::ALL, &applied, |migration| migration.postgres)?;
+    Ok(pool)
+}
+
+fn readers(options: PgConnectOptions) -> PgPool {
+    let reads =
+        options.options([("default_transaction_read_only", "on"), ("statement_timeout", "25s")]);
+    PgPoolOptions::new().max_connections(READERS).acquire_timeout(DEADLINE).connect_lazy_with(reads)
 }
 
 /// How far a transaction came.
@@ -274,6 +286,16 @@ pub(crate) async fn get(
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let query = sqlx::query_scalar(sql::GET).bind(space).bind(key);
     query.fetch_optional(pool).await.map_err(|e| postgres(&e))
+}
+
+/// Many values, in few statements.
+pub(crate) async fn get_many(pool: &PgPool, at: &[At]) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    if at.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted: Vec<AtRef<'_>> = at.iter().map(|(space, key)| (*space, key.as_slice())).collect();
+    let mut connection = pool.acquire().await.map_err(|e| postgres(&e))?;
+    read(&mut connection, &wanted).await.map_err(|e| postgres(&e))
 }
 
 /// A page of rows.

@@ -1,5 +1,6 @@
-//! The statements. Placeholders are `$n` on both databases, every scan has a total order, and every
-//! text is constant or made once, so that it is prepared once a connection.
+//! The statements. Placeholders are `$n` on both databases, but `?` in SQLite's long lists; every
+//! scan has a total order, and every text is constant or made once, so that it is prepared once a
+//! connection.
 
 use std::sync::LazyLock;
 
@@ -73,12 +74,14 @@ pub(crate) fn chunked<T>(mut items: &[T]) -> impl Iterator<Item = (&'static Chun
     })
 }
 
+/// With `?` for placeholders: a `$n` is a name, and SQLite finds a name by going through all of them,
+/// once for every value of every call.
 fn chunk(rows: usize) -> Chunk {
     let tuples =
         |form: &dyn Fn(usize) -> String| (0..rows).map(form).collect::<Vec<_>>().join(", ");
-    let wanted = tuples(&|i| format!("({}, ${}, ${})", i + 1, 2 * i + 1, 2 * i + 2));
-    let keys = tuples(&|i| format!("${}", i + 2));
-    let full = tuples(&|i| format!("(${}, ${}, ${})", 3 * i + 1, 3 * i + 2, 3 * i + 3));
+    let wanted = tuples(&|i| format!("({}, ?, ?)", i + 1));
+    let keys = tuples(&|_| "?".to_owned());
+    let full = tuples(&|_| "(?, ?, ?)".to_owned());
     Chunk {
         rows,
         // CROSS JOIN fixes the order: one lookup by primary key for each wanted row.
@@ -93,7 +96,7 @@ fn chunk(rows: usize) -> Chunk {
         ),
         // Within one space: SQLite looks a list of keys up one by one, but would read the whole
         // table for a list of pairs.
-        delete: format!("DELETE FROM trestle_kv WHERE space = $1 AND key IN ({keys})"),
+        delete: format!("DELETE FROM trestle_kv WHERE space = ? AND key IN ({keys})"),
     }
 }
 

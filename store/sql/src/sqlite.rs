@@ -10,7 +10,7 @@ use sqlx::{
     ConnectOptions, Connection, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use trestle_store::{Plan, Row, Scan, Space, StoreError, scan::KeyRange};
+use trestle_store::{At, Plan, Row, Scan, Space, StoreError, scan::KeyRange};
 
 use crate::{
     OpenError,
@@ -48,16 +48,31 @@ pub(crate) async fn open(
     let mut connection = writes.connect().await.map_err(|e| sqlite(&e))?;
     check(&mut connection, path).await?;
     migrate(&mut connection).await?;
-    let pool = SqlitePoolOptions::new()
+    let engine = SqliteEngine { options: writes, connection: Some(connection), _lock: lock };
+    Ok((engine, readers(options)))
+}
+
+/// Opens a database for reading, beside its owner if there is one.
+pub(crate) async fn open_reader(path: &Path) -> Result<SqlitePool, OpenError> {
+    let options = options(path).create_if_missing(false).pragma("query_only", "ON");
+    let mut connection = options.clone().connect().await.map_err(|e| sqlite(&e))?;
+    check(&mut connection, path).await?;
+    let applied = sqlx::query_as(migrations::APPLIED).fetch_all(&mut connection).await;
+    let applied = applied.map_err(|e| sqlite(&e))?;
+    migrations::current(migrations::ALL, &applied, |migration| migration.sqlite)?;
+    discard(connection).await;
+    Ok(readers(options))
+}
+
+fn readers(options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(Duration::from_secs(10))
         .idle_timeout(None)
         .max_lifetime(None)
         // A connection to a file does not go away.
         .test_before_acquire(false)
-        .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"));
-    let engine = SqliteEngine { options: writes, connection: Some(connection), _lock: lock };
-    Ok((engine, pool))
+        .connect_lazy_with(options.create_if_missing(false).pragma("query_only", "ON"))
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -224,6 +239,19 @@ pub(crate) async fn get(
 ) -> Result<Option<Vec<u8>>, StoreError> {
     let query = sqlx::query_scalar(sql::GET).bind(space).bind(key);
     query.fetch_optional(pool).await.map_err(|e| sqlite(&e))
+}
+
+/// Many values, in few statements.
+pub(crate) async fn get_many(
+    pool: &SqlitePool,
+    at: &[At],
+) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+    if at.is_empty() {
+        return Ok(Vec::new());
+    }
+    let wanted: Vec<AtRef<'_>> = at.iter().map(|(space, key)| (*space, key.as_slice())).collect();
+    let mut connection = pool.acquire().await.map_err(|e| sqlite(&e))?;
+    read(&mut connection, &wanted).await.map_err(|e| sqlite(&e))
 }
 
 /// A page of rows.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{mpsc, oneshot, watch};
-use trestle_store::{Batch, Plan, Row, Scan, Space, Store, StoreError};
+use trestle_store::{At, Batch, Plan, Row, Scan, Space, Store, StoreError};
 
 use crate::{
     Config, OpenError, Place,
@@ -58,6 +58,29 @@ impl SqlStore {
                 Ok(Self::start(engine, Readers::Postgres { pool, token }))
             }
         }
+    }
+
+    /// Opens a database for reading only, also while a node owns and writes it. Commits are refused.
+    ///
+    /// # Errors
+    /// [`OpenError`]: a database that is not there, of another version, or cannot be used.
+    pub async fn open_reader(config: Config) -> Result<Self, OpenError> {
+        let readers = match config.place() {
+            Place::Memory => {
+                return Err(OpenError::Url(
+                    "expected sqlite:PATH or postgres://…, got memory".into(),
+                ));
+            }
+            Place::Sqlite(path) => Readers::Sqlite(sqlite::open_reader(path).await?),
+            // Nobody asks a reader whether it is the owner.
+            Place::Postgres(options) => {
+                Readers::Postgres { pool: postgres::open_reader(options).await?, token: 0 }
+            }
+        };
+        // Without a writer: its mailbox is closed, and there is nothing to settle.
+        let (jobs, _) = mpsc::channel(1);
+        let (_, settled) = watch::channel(true);
+        Ok(Self { readers, jobs, settled })
     }
 
     /// Ends the writer after what waits is committed, and lets go of the database. Commits after
@@ -133,6 +156,19 @@ impl Store for SqlStore {
             match &self.readers {
                 Readers::Sqlite(pool) => sqlite::get(pool, space, key).await,
                 Readers::Postgres { pool, .. } => postgres::get(pool, space, key).await,
+            }
+        })
+    }
+
+    fn get_many<'a>(
+        &'a self,
+        at: &'a [At],
+    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, StoreError>> {
+        Box::pin(async move {
+            self.settled().await?;
+            match &self.readers {
+                Readers::Sqlite(pool) => sqlite::get_many(pool, at).await,
+                Readers::Postgres { pool, .. } => postgres::get_many(pool, at).await,
             }
         })
     }

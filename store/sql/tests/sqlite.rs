@@ -41,6 +41,29 @@ async fn memory__should_be_a_url() {
 }
 
 #[tokio::test]
+async fn reader__should_read_beside_the_owner_and_write_nothing() {
+    // Given
+    let dir = must_make_dir();
+    let path = dir.path().join("node.sqlite");
+    let config = Config::new(&format!("sqlite:{}", path.display())).expect("a good url");
+    let missing = SqlStore::open_reader(config.clone()).await;
+    assert!(missing.is_err() && !path.exists(), "{missing:?}");
+    let owner = must_open(&path).await;
+    owner.commit(put("a", "1")).await.expect("commits");
+
+    // When
+    let reader = SqlStore::open_reader(config).await.expect("the owner does not mind");
+    owner.commit(put("a", "2")).await.expect("commits");
+
+    // Then
+    assert_eq!(reader.get(SPACE, b"a").await, Ok(Some(b"2".to_vec())));
+    let refused = reader.commit(put("a", "3")).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    reader.close().await;
+    owner.commit(put("a", "4")).await.expect("the owner goes on");
+}
+
+#[tokio::test]
 async fn sqlite__should_keep_rows_over_close_and_over_drop() {
     // Given
     let dir = must_make_dir();

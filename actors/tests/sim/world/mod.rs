@@ -110,7 +110,8 @@ impl World {
             members: members.collect(),
             coordinators: vec![node::peer(0)],
         };
-        let params = Params { network: Network::Regtest, committees: vec![committee] };
+        let params =
+            Params { network: Network::Regtest, committees: vec![committee], staking: None };
         assert_eq!(params.problems(), Vec::<String>::new());
         let ground = Ground {
             seed,

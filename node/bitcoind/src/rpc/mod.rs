@@ -23,6 +23,10 @@ pub(crate) mod code {
     pub(crate) const VERIFY_REJECTED: i64 = -26;
     /// A transaction that is in a block already.
     pub(crate) const ALREADY_IN_CHAIN: i64 = -27;
+    /// An encrypted wallet that is not unlocked.
+    pub(crate) const WALLET_UNLOCK_NEEDED: i64 = -13;
+    /// A wallet that is not loaded, or not known at all.
+    pub(crate) const WALLET_NOT_FOUND: i64 = -18;
     /// bitcoind is starting.
     pub(crate) const WARM_UP: i64 = -28;
     /// A transaction that cannot be decoded.

@@ -1,7 +1,10 @@
 //! The client against a server that answers as badly as it is told to.
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
+#[path = "../staking/fixture.rs"]
+mod fixture;
 mod server;
+mod wallet;
 
 use std::{fs, time::Duration};
 

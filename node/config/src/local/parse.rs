@@ -13,7 +13,7 @@ use trestle_wire::hello::Role;
 
 use super::{
     AdminConfig, ApiConfig, BitcoinAuth, BitcoinConfig, Config, ConfigError, CoordinatorConfig,
-    LogConfig, LogFormat, P2pConfig, PolicyConfig, Recipients, Section, Sink, StoreConfig,
+    LogConfig, LogFormat, P2pConfig, PolicyConfig, Recipients, Section, Sink, StoreConfig, staking,
 };
 use crate::{params::network, values};
 
@@ -65,6 +65,18 @@ fn read(file: &Path, root: &Section<'_>) -> Option<Config> {
     let log = log(&root.section("log"));
     let committee = policy(&root.section("committee"));
     let coordinator = coordinator(&root.section("coordinator"));
+    let staking = staking::staking(&root.section("staking"), &folder);
+    let events = staking::events(&root.section("events"), &folder);
+    let covenant = staking::covenant(&root.section("covenant"), &folder, &data_dir);
+    if staking.is_some() && !roles.contains(&Role::Coordinator) {
+        root.problem("staking", "only a node with the role \"coordinator\" serves staking");
+    }
+    if events.is_some() && staking.is_none() {
+        root.problem("events", "there are events only with a [staking] section that is enabled");
+    }
+    if root.has("covenant") && !roles.contains(&Role::Committee) {
+        root.problem("covenant", "only a node with the role \"committee\" signs for the covenant");
+    }
     let file = file.to_owned();
     Some(Config {
         file,
@@ -81,6 +93,9 @@ fn read(file: &Path, root: &Section<'_>) -> Option<Config> {
         log,
         committee,
         coordinator,
+        staking,
+        events,
+        covenant,
     })
 }
 
@@ -111,33 +126,44 @@ fn p2p(section: &Section<'_>, roles: &BTreeSet<Role>) -> P2pConfig {
 }
 
 fn bitcoin(section: &Section<'_>, folder: &Path) -> Option<BitcoinConfig> {
-    let rpc = section.string("rpc", "bitcoind's RPC address, http://HOST:PORT");
-    let rpc = rpc.inspect(|rpc| {
+    let rpc = rpc(section);
+    let auth = auth(section, folder);
+    let poll = section.number("poll_ms", 50..=60_000).unwrap_or(1_000);
+    section.finish();
+    Some(BitcoinConfig { rpc: rpc?, auth: auth?, poll: Duration::from_millis(poll) })
+}
+
+/// How a bitcoind is reached; a section that is there must say it.
+pub(super) fn rpc(section: &Section<'_>) -> Option<String> {
+    const RPC: &str = "bitcoind's RPC address, http://HOST:PORT";
+    if section.is_present() && !section.has("rpc") {
+        section.missing("rpc", RPC);
+    }
+    let rpc = section.string("rpc", RPC);
+    rpc.inspect(|rpc| {
         if !rpc.starts_with("http://") || rpc.contains('@') {
             let what = "expected http://HOST:PORT without user or password; those have keys here";
             section.problem("rpc", what);
         }
-    });
+    })
+}
+
+/// Who the node is to a bitcoind; a section that is there must say it.
+pub(super) fn auth(section: &Section<'_>, folder: &Path) -> Option<BitcoinAuth> {
     let cookie = path(section, "cookie_file", folder);
     let user = section.string("user", "an rpcauth user");
     let password_file = path(section, "password_file", folder);
-    let poll = section.number("poll_ms", 50..=60_000).unwrap_or(1_000);
-    section.finish();
     if !section.is_present() {
         return None;
     }
-    if !section.has("rpc") {
-        section.missing("rpc", "bitcoind's RPC address, http://HOST:PORT");
-    }
-    let auth = match (cookie, user, password_file) {
+    match (cookie, user, password_file) {
         (Some(cookie), None, None) => Some(BitcoinAuth::Cookie(cookie)),
         (None, Some(user), Some(password_file)) => Some(BitcoinAuth::User { user, password_file }),
         _ => {
             section.problem("", "expected either cookie_file, or user and password_file");
             None
         }
-    };
-    Some(BitcoinConfig { rpc: rpc?, auth: auth?, poll: Duration::from_millis(poll) })
+    }
 }
 
 fn store(section: &Section<'_>, folder: &Path) -> StoreConfig {
@@ -188,7 +214,7 @@ fn admin(section: &Section<'_>, folder: &Path, data_dir: &Path) -> AdminConfig {
     AdminConfig { listen, token_file, hosts }
 }
 
-fn listen(section: &Section<'_>, port: u16) -> SocketAddr {
+pub(super) fn listen(section: &Section<'_>, port: u16) -> SocketAddr {
     section
         .parsed("listen", "ADDRESS:PORT, for example \"127.0.0.1:7180\"")
         .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], port)))
@@ -268,7 +294,7 @@ fn rate(section: &Section<'_>, key: &'static str, default: u64) -> FeeRate {
     FeeRate::from_sat_per_vb(rate).expect("100,000 sat/vB is within the type")
 }
 
-fn path(section: &Section<'_>, key: &'static str, folder: &Path) -> Option<PathBuf> {
+pub(super) fn path(section: &Section<'_>, key: &'static str, folder: &Path) -> Option<PathBuf> {
     let text = section.string(key, PATH)?;
     if text.is_empty() {
         section.problem(key, format!("expected {PATH}, got an empty text"));

@@ -60,6 +60,18 @@ impl Bitcoind {
         Address::p2wsh(&open_script(), Network::Regtest)
     }
 
+    /// An address nobody else mines to: two blocks on one parent, mined in one second, would
+    /// otherwise be the same block, which bitcoind was just told is invalid.
+    #[must_use]
+    pub fn salted_address() -> Address {
+        let script = Builder::new()
+            .push_slice(rand::random::<[u8; 16]>())
+            .push_opcode(OP_DROP)
+            .push_opcode(OP_TRUE)
+            .into_script();
+        Address::p2wsh(&script, Network::Regtest)
+    }
+
     /// Mines `blocks` blocks with what the mempool holds.
     ///
     /// # Errors
@@ -179,7 +191,7 @@ impl Bitcoind {
     /// When the chain is shorter, or bitcoind refuses.
     pub async fn reorg(&self, depth: u64) -> Result<Vec<BlockHash>> {
         self.undo(depth).await?;
-        self.mine_to(&salted_address(), depth + 1).await
+        self.mine_to(&Self::salted_address(), depth + 1).await
     }
 
     /// As [`reorg`](Self::reorg) with empty blocks: the transactions of the lost blocks go
@@ -189,7 +201,7 @@ impl Bitcoind {
     /// As [`reorg`](Self::reorg).
     pub async fn reorg_empty(&self, depth: u64) -> Result<Vec<BlockHash>> {
         self.undo(depth).await?;
-        self.mine_empty_to(&salted_address(), depth + 1).await
+        self.mine_empty_to(&Self::salted_address(), depth + 1).await
     }
 
     /// Mines `blocks` blocks that leave the mempool alone.
@@ -287,15 +299,4 @@ fn spend(previous_output: OutPoint) -> TxIn {
 
 fn open_script() -> ScriptBuf {
     Builder::new().push_opcode(OP_TRUE).into_script()
-}
-
-/// An address nobody else mines to: two blocks on one parent, mined in one second, would
-/// otherwise be the same block, which bitcoind just declared invalid.
-fn salted_address() -> Address {
-    let script = Builder::new()
-        .push_slice(rand::random::<[u8; 16]>())
-        .push_opcode(OP_DROP)
-        .push_opcode(OP_TRUE)
-        .into_script();
-    Address::p2wsh(&script, Network::Regtest)
 }

@@ -176,6 +176,15 @@ impl Bitcoind {
         self.wait_ready().await
     }
 
+    /// As [`restart`](Self::restart) with these command line arguments in place of those before.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn restart_with(&mut self, arguments: &[&str]) -> Result<()> {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self.restart().await
+    }
+
     async fn wait_ready(&mut self) -> Result<()> {
         let Self { process, client, .. } = self;
         wait::until("bitcoind to answer", LIMIT, async || {

@@ -188,6 +188,28 @@ pub(super) fn write_params(
     fs::write(file, lines.join("\n")).wrap_err_with(|| format!("cannot write {}", file.display()))
 }
 
+/// Writes the shared parameters of a staking network, without committees. Each covenant key has its
+/// holder; the global parameters are in `global-params.json` beside `file`.
+pub(super) fn write_staking_params<'a>(
+    file: &Path,
+    holders: impl Iterator<Item = (&'a str, &'a Node)>,
+    coordinators: &[&Node],
+) -> Result<()> {
+    let coordinators: Vec<_> = coordinators.iter().map(|node| node.peer()).collect();
+    let mut lines = vec![
+        "network = \"regtest\"".to_owned(),
+        "\n[staking]".into(),
+        "global_params = \"global-params.json\"".into(),
+        format!("coordinators = {}", toml(&coordinators)?),
+        "\n[staking.members]".into(),
+    ];
+    for (key, node) in holders {
+        lines.push(format!("{} = {}", toml(key)?, toml(node.peer())?));
+    }
+    lines.push(String::new());
+    fs::write(file, lines.join("\n")).wrap_err_with(|| format!("cannot write {}", file.display()))
+}
+
 /// A string or a list of strings as TOML: what JSON writes for them is TOML as well.
 fn toml<T: Serialize + ?Sized>(value: &T) -> Result<String> {
     serde_json::to_string(value).wrap_err("a path is no text")

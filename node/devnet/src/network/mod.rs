@@ -16,6 +16,7 @@ mod ground;
 mod metrics;
 mod node;
 mod program;
+pub mod staking;
 mod template;
 
 use std::path::{Path, PathBuf};

@@ -27,6 +27,7 @@ pub struct Node {
     keys: PathBuf,
     peer: String,
     committee_key: String,
+    covenant_key: String,
     // Leased for as long as the node exists, so that a restart finds them free.
     p2p: Port,
     api: Port,
@@ -65,6 +66,7 @@ impl Node {
             keys: part("file")?.into(),
             peer: part("peer")?,
             committee_key: part("committee_key")?,
+            covenant_key: part("covenant_key")?,
             p2p: Port::free()?,
             api: Port::free()?,
             admin: Port::free()?,
@@ -187,6 +189,54 @@ impl Node {
         read(path, request.send().await?).await
     }
 
+    /// A request to a public path; gives status and body, whatever they are.
+    ///
+    /// # Errors
+    /// When it does not answer, or not with JSON.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(u16, Value)> {
+        let mut request = self.http.request(method, format!("{}{path}", self.api_url()));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await?;
+        let body = serde_json::from_str(&text);
+        Ok((status, body.wrap_err_with(|| format!("{path}: expected JSON, got {status} {text}"))?))
+    }
+
+    /// Reads the data of a public path's server-sent events until they are enough.
+    ///
+    /// # Errors
+    /// When the stream is refused, ends, or does not bring them in time.
+    pub async fn stream(
+        &self,
+        path: &str,
+        enough: impl Fn(&[Value]) -> bool,
+    ) -> Result<Vec<Value>> {
+        let mut answer = self.http.get(format!("{}{path}", self.api_url())).send().await?;
+        ensure!(answer.status().is_success(), "{path} answered {}", answer.status());
+        let (mut seen, mut text) = (Vec::new(), Vec::new());
+        while !enough(&seen) {
+            let Some(chunk) = answer.chunk().await? else {
+                bail!("{path} ended after {seen:?}");
+            };
+            text.extend_from_slice(&chunk);
+            while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = text.drain(..=end).collect();
+                if let Some(data) = line.strip_prefix(b"data:") {
+                    seen.push(serde_json::from_slice(data)?);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
     /// What `/readyz` says, ready or not.
     ///
     /// # Errors
@@ -243,6 +293,12 @@ impl Node {
     #[must_use]
     pub fn committee_key(&self) -> &str {
         &self.committee_key
+    }
+
+    /// The same with its parity, 33 bytes in hex, as files of global parameters write it.
+    #[must_use]
+    pub fn covenant_key(&self) -> &str {
+        &self.covenant_key
     }
 
     /// Its TCP address with its peer id, for others to start from.

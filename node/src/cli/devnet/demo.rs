@@ -11,9 +11,12 @@ use std::{
 
 use eyre::Result;
 use serde_json::json;
-use trestle_devnet::{before_the_end, network::Devnet};
+use trestle_devnet::{
+    before_the_end,
+    network::{Devnet, Node},
+};
 
-use super::{DemoArgs, failed, report, story};
+use super::{DemoArgs, Stack, Story, failed, report, staking, story};
 use crate::cli::{CliError, output::Output};
 
 /// Tells what happens, with the time since the start.
@@ -56,36 +59,80 @@ impl<'a> Teller<'a> {
     }
 }
 
+/// A network that a story is played on.
+pub(super) trait Network {
+    /// All nodes.
+    fn nodes(&self) -> Vec<&Node>;
+    /// Where everything can be reached, for a person who keeps it.
+    fn endpoints(&self) -> String;
+    /// Stops it in good order.
+    fn stop(&mut self) -> impl Future<Output = Result<()>>;
+}
+
+impl Network for Devnet {
+    fn nodes(&self) -> Vec<&Node> {
+        Self::nodes(self).collect()
+    }
+
+    fn endpoints(&self) -> String {
+        report::text(&report::endpoints(self))
+    }
+
+    fn stop(&mut self) -> impl Future<Output = Result<()>> {
+        Self::stop(self)
+    }
+}
+
 pub(super) async fn run(output: &Output, args: &DemoArgs) -> Result<(), CliError> {
+    match args.story {
+        Story::Committee if args.stack == Stack::Full => {
+            Err(CliError::usage("--stack full is of the story staking"))
+        }
+        Story::Committee => {
+            tell(output, args.keep, async |teller, slot| committee(teller, args, slot).await).await
+        }
+        Story::Staking => {
+            tell(output, args.keep, async |teller, slot| staking::play(teller, args, slot).await)
+                .await
+        }
+    }
+}
+
+/// Plays a story, which puts its network into the slot, and says how it ended.
+async fn tell<N: Network>(
+    output: &Output,
+    keep: bool,
+    play: impl AsyncFnOnce(&mut Teller<'_>, &mut Option<N>) -> Result<serde_json::Value>,
+) -> Result<(), CliError> {
     let mut teller = Teller::new(output);
-    let mut devnet = None;
-    match play(&mut teller, args, &mut devnet).await {
+    let mut network = None;
+    match play(&mut teller, &mut network).await {
         Ok(done) => {
-            if let Some(devnet) = devnet.as_ref().filter(|_| args.keep) {
-                output.note(&format!("\n{}\n", report::text(&report::endpoints(devnet))));
+            if let Some(network) = network.as_ref().filter(|_| keep) {
+                output.note(&format!("\n{}\n", network.endpoints()));
                 output.note("the network stays up until Ctrl-C");
                 last_line(&done)?;
                 // The harness answers the signal: it ends every process and removes the folder.
                 std::future::pending::<()>().await;
             }
-            if let Some(mut devnet) = devnet {
-                devnet.stop().await.map_err(failed)?;
+            if let Some(mut network) = network {
+                network.stop().await.map_err(failed)?;
             }
             last_line(&done)
         }
         Err(error) => {
             teller.tell(&format!("failed: {error:#}"));
-            let log = devnet.as_ref().map(logs).unwrap_or_default();
+            let log = network.as_ref().map(|network| logs(&network.nodes())).unwrap_or_default();
             last_line(&json!({
                 "ok": false, "step": teller.at(), "error": format!("{error:#}"), "log": log,
             }))?;
-            drop(devnet);
+            drop(network);
             Err(CliError::failed(format!("the demo failed at the step {:?}", teller.at())))
         }
     }
 }
 
-async fn play(
+async fn committee(
     teller: &mut Teller<'_>,
     args: &DemoArgs,
     slot: &mut Option<Devnet>,
@@ -98,10 +145,10 @@ async fn play(
 }
 
 /// The last lines of every node's log, for whoever has to find out.
-fn logs(devnet: &Devnet) -> String {
+fn logs(nodes: &[&Node]) -> String {
     const LINES: usize = 15;
     let mut all = String::new();
-    for node in devnet.nodes() {
+    for node in nodes {
         let log = node.logged();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(LINES)..].join("\n");

@@ -2,11 +2,12 @@
 
 mod demo;
 mod report;
+mod staking;
 mod story;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use trestle_devnet::network::{Devnet, DevnetOptions};
 
 use super::{CliError, output::Output};
@@ -16,7 +17,9 @@ use super::{CliError, output::Output};
 pub(super) enum DevnetCommand {
     /// Starts a network and shows it until Ctrl-C.
     Up(DevnetArgs),
-    /// Plays a network's life: key generation, payments, a member killed and back.
+    /// Plays a network's life. `committee`: key generation, payments, a member killed and back.
+    /// `staking`: the seven scenarios of stakes, on-demand unbonding, caps, expiry and a
+    /// reorganisation.
     Demo(DemoArgs),
 }
 
@@ -34,12 +37,36 @@ pub(super) struct DevnetArgs {
     dir: Option<PathBuf>,
 }
 
-/// What the demo does besides.
+/// What is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Story {
+    /// A committee that pays.
+    Committee,
+    /// Staking.
+    Staking,
+}
+
+/// What a staking network stores in and tells events to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Stack {
+    /// SQLite, and the API's stream of events.
+    Embedded,
+    /// PostgreSQL, and RabbitMQ besides.
+    Full,
+}
+
+/// What the demo does.
 #[derive(Clone, Debug, Args)]
 pub(super) struct DemoArgs {
+    /// What is played.
+    #[arg(value_name = "STORY", value_enum, default_value = "committee")]
+    story: Story,
     /// The network.
     #[command(flatten)]
     network: DevnetArgs,
+    /// What the nodes of `staking` store in and tell events to.
+    #[arg(long, value_enum, default_value = "embedded")]
+    stack: Stack,
     /// Leaves the network up at the end, until Ctrl-C.
     #[arg(long)]
     keep: bool,

@@ -13,7 +13,7 @@ use trestle_devnet::{
 use super::demo::Teller;
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Each of the coins that the committee is funded with.
 const COIN: u64 = 2_000_000;
 

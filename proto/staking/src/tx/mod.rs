@@ -17,7 +17,7 @@ mod withdrawal;
 mod witness;
 
 pub use presigned::{NotPresigned, presigned_form};
-pub use psbt::signature_of;
+pub use psbt::{member_psbt, signature_of};
 pub use request::{RequestFault, check_request};
 pub use slashing::{SlashError, SlashPlan, Slashing};
 pub use spend::{Spend, SpentLeaf};

@@ -53,6 +53,11 @@ pub(super) fn psbt(spend: &Spend, signers: &[Signer]) -> Psbt {
     psbt
 }
 
+/// For the wallet of a member of the committee, with the key as the parameters write it.
+pub fn member_psbt(spend: &Spend, member: &PublicKey) -> Psbt {
+    psbt(spend, &[Signer::full(*member)])
+}
+
 /// The signature that a wallet has put into a PSBT for a key and the input's script. Not verified.
 pub fn signature_of(psbt: &Psbt, input: usize, key: &XOnlyPublicKey) -> Option<Signature> {
     let signatures = &psbt.inputs.get(input)?.tap_script_sigs;

@@ -10,7 +10,7 @@ use bitcoin::{
 use thiserror::Error;
 
 use super::{
-    psbt::{Signer, psbt},
+    psbt::{Signer, member_psbt, psbt},
     spend::{Spend, SpentLeaf, verifies},
     witness::{WitnessError, quorum_stack},
 };
@@ -105,7 +105,7 @@ impl<'a> Unbonding<'a> {
 
     /// For the wallet of a member of the committee, with the key as the parameters write it.
     pub fn member_psbt(&self, member: &PublicKey) -> Psbt {
-        psbt(&self.spend, &[Signer::full(*member)])
+        member_psbt(&self.spend, member)
     }
 
     /// The transaction, ready for broadcast.

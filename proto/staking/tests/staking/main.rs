@@ -3,6 +3,7 @@
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
 mod conformance;
+mod edges;
 mod fixture;
 mod identify;
 mod params;

@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
-use trestle_wire::{Ack, Envelope, Network, codec, hello::Role, message::KINDS};
+use trestle_wire::{
+    Ack, Envelope, Network, codec, hello::Role, message::KINDS, staking::UnbondingRefusal,
+};
 
 use crate::samples;
 
@@ -94,7 +96,8 @@ fn numbers_written_beside_variants__should_be_those_on_the_wire() {
         .map(|one| (*one as u8, codec::encode(one)))
         .chain(roles.iter().map(|one| (*one as u8, codec::encode(one))))
         .chain(samples::refusal_codes().into_iter().map(|one| (one as u8, codec::encode(&one))))
-        .chain(samples::refusals().into_iter().map(|one| (one as u8, codec::encode(&one))));
+        .chain(samples::refusals().into_iter().map(|one| (one as u8, codec::encode(&one))))
+        .chain(UnbondingRefusal::ALL.into_iter().map(|one| (one as u8, codec::encode(&one))));
 
     for (number, bytes) in numbered {
         assert_eq!(bytes, [number]);

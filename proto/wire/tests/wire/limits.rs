@@ -15,6 +15,7 @@ use trestle_wire::{
         sign::{MAX_TEXT, NonceRequest, Purpose, RefusalCode, SignRequest, Signer, most_messages},
     },
     hello::{Role, Section},
+    staking::{MAX_UNBONDING, MAX_UNBONDINGS, UnbondingAnswer, UnbondingRefusal, UnbondingSigned},
 };
 
 use crate::samples;
@@ -30,7 +31,9 @@ fn envelope_over_the_limit__should_be_refused_by_its_length() {
 
 #[test]
 fn body_over_its_kinds_limit__should_be_refused_by_its_length() {
-    for (application, kind, most) in [(0, 1, 16_384), (1, 3, 1_048_576), (1, 15, MAX_ENVELOPE)] {
+    for (application, kind, most) in
+        [(0, 1, 16_384), (1, 3, 1_048_576), (1, 15, MAX_ENVELOPE), (3, 1, 1_048_576)]
+    {
         let got = most + 1;
         let decoded = Message::decode_body(application, kind, &vec![0; got]);
 
@@ -164,6 +167,14 @@ fn too_long() -> Vec<(Message, &'static str, usize)> {
     let mut refused = samples::sign_refused(RefusalCode::Policy, None);
     refused.detail = "x".repeat(401);
     add(refused.into(), "detail", 400);
+
+    let mut ask = samples::unbonding_ask();
+    ask.unbondings = vec![samples::asked_unbonding(); MAX_UNBONDINGS + 1];
+    add(ask.into(), "unbondings", MAX_UNBONDINGS);
+    let mut ask = samples::unbonding_ask();
+    ask.unbondings[1].transaction = vec![0; MAX_UNBONDING + 1];
+    add(ask.into(), "unbonding", MAX_UNBONDING);
+    add(unbonding_answers(MAX_UNBONDINGS + 1).into(), "answers", MAX_UNBONDINGS);
     all
 }
 
@@ -196,6 +207,13 @@ fn largest() -> Vec<Message> {
     offer.commitments = vec![samples::commitment(); MAX_BATCH];
     let mut sign_shares = samples::sign_shares();
     sign_shares.shares = vec![[1; 32]; MAX_BATCH];
+    let mut ask = samples::unbonding_ask();
+    ask.unbondings = vec![samples::asked_unbonding(); MAX_UNBONDINGS];
+    for unbonding in &mut ask.unbondings {
+        unbonding.transaction = vec![1; MAX_UNBONDING];
+    }
+    let mut signed = samples::unbonding_signed(UnbondingAnswer::Signed([1; 64]));
+    signed.answers = vec![signed.answers[0].clone(); MAX_UNBONDINGS];
     let mut refused = samples::sign_refused(RefusalCode::Policy, None);
     refused.detail = "x".repeat(400);
     let mut status = samples::member_status();
@@ -219,7 +237,17 @@ fn largest() -> Vec<Message> {
         largest_request().into(),
         sign_shares.into(),
         refused.into(),
+        ask.into(),
+        signed.into(),
+        unbonding_answers(MAX_UNBONDINGS).into(),
     ]
+}
+
+/// So many refusals: the answers that are shortest on the wire and as long as any in memory.
+fn unbonding_answers(count: usize) -> UnbondingSigned {
+    let mut signed = samples::unbonding_signed(UnbondingAnswer::Signed([1; 64]));
+    signed.answers = vec![UnbondingAnswer::Refused(UnbondingRefusal::Form); count];
+    signed
 }
 
 /// As many messages as fit for 34 signers, with a payment of a thousand recipients.

@@ -109,7 +109,9 @@ fn text_that_is_not_utf8__should_be_refused() {
 
 #[test]
 fn unknown_kind__should_be_told_apart_from_malformed_bytes() {
-    for (application, kind) in [(0, 0), (0, 3), (1, 0), (1, 18), (2, 1), (255, u16::MAX)] {
+    for (application, kind) in
+        [(0, 0), (0, 3), (1, 0), (1, 18), (2, 1), (3, 0), (3, 3), (255, u16::MAX)]
+    {
         let decoded = Message::decode_body(application, kind, &[]);
 
         assert_eq!(decoded, Err(DecodeError::UnknownKind { application, kind }));

@@ -22,6 +22,7 @@ use trestle_wire::{
         },
     },
     hello::{Hello, Role, Section},
+    staking::{AskedUnbonding, UnbondingAnswer, UnbondingAsk, UnbondingRefusal, UnbondingSigned},
 };
 
 /// Fixture name and message, for every kind and variant.
@@ -63,6 +64,11 @@ pub(crate) fn messages() -> Vec<(String, Message)> {
     }
     for (name, binding) in bindings() {
         add(name, sign_refused(RefusalCode::Policy, Some(binding)).into());
+    }
+    add("", unbonding_ask().into());
+    add("", unbonding_signed(UnbondingAnswer::Signed([0x57; 64])).into());
+    for why in UnbondingRefusal::ALL {
+        add(why.label(), unbonding_signed(UnbondingAnswer::Refused(why)).into());
     }
     all
 }
@@ -250,6 +256,23 @@ pub(crate) fn sign_refused(code: RefusalCode, binding: Option<Binding>) -> SignR
         detail: "why, for people".into(),
         binding,
     }
+}
+
+pub(crate) fn asked_unbonding() -> AskedUnbonding {
+    AskedUnbonding {
+        staking: [0xdd; 32],
+        transaction: vec![0x02; 94],
+        staker: [0x56; 64],
+        key: [0x03; 33],
+    }
+}
+
+pub(crate) fn unbonding_ask() -> UnbondingAsk {
+    UnbondingAsk { id: SessionId([0x5e; 16]), unbondings: vec![asked_unbonding(); 2] }
+}
+
+pub(crate) fn unbonding_signed(answer: UnbondingAnswer) -> UnbondingSigned {
+    UnbondingSigned { id: SessionId([0x5e; 16]), answers: vec![answer] }
 }
 
 pub(crate) fn abort_reasons() -> Vec<AbortReason> {

@@ -1,9 +1,9 @@
-//! A regtest chain of our own making, the same on every machine: blocks of real transactions
-//! whose coins anyone can spend.
+//! Regtest chains of our own making, the same on every machine: blocks of real transactions whose
+//! coins anyone can spend.
 //!
 //! A prelude matures one subsidy and splits it into as many coins as a block has payments; every
-//! later block spends each of them on. The serialized blocks are kept in the user's cache, with a
-//! checksum: a file that is not exactly what was written is made again.
+//! later block spends each of them on, as its [`Plan`] says. The serialized blocks are kept in the
+//! user's cache, with a checksum: a file that is not exactly what was written is made again.
 
 use std::{
     env, fs,
@@ -26,32 +26,73 @@ use eyre::{Context as _, OptionExt as _, Result, ensure};
 
 /// The first block that has all its payments.
 pub(crate) const FIRST: u32 = 102;
-/// Blocks with all their payments.
-pub(crate) const BLOCKS: u32 = 5_000;
-/// Transactions of such a block, its coinbase included.
-pub(crate) const TRANSACTIONS: usize = 20;
 
-const PAYMENTS: usize = TRANSACTIONS - 1;
 /// Seconds between blocks.
 const SPACING: u32 = 600;
 /// Regtest halves the subsidy every 150 blocks; only the first is ever spent.
 const FULL_SUBSIDY: u32 = 149;
-/// Changes whenever what is generated does.
-const FILE: &str = "blocks-1.dat";
 
-/// All blocks from height 1 on: from the cache, or made and put there.
-///
-/// # Errors
-/// When the cache folder cannot be written.
-pub(crate) fn chain() -> Result<Vec<Vec<u8>>> {
-    let file = folder()?.join(FILE);
-    if let Some(blocks) = read(&file) {
-        return Ok(blocks);
+/// A chain to be made.
+#[derive(Clone, Copy)]
+pub(crate) struct Plan<F> {
+    /// Its name in the cache; changes whenever what is generated does.
+    pub(crate) file: &'static str,
+    /// Blocks with all their payments.
+    pub(crate) blocks: u32,
+    /// Transactions of such a block, its coinbase included.
+    pub(crate) transactions: usize,
+    /// The outputs of the payment at a height and place that has this to spend. The first is spent
+    /// in the next block.
+    pub(crate) outputs: F,
+}
+
+/// The two outputs that most payments have: all of it, and nothing.
+pub(crate) fn payment(value: Amount) -> Vec<TxOut> {
+    vec![open(value), open(Amount::ZERO)]
+}
+
+impl<F: Fn(u32, usize, Amount) -> Vec<TxOut>> Plan<F> {
+    /// All blocks from height 1 on: from the cache, or made and put there.
+    ///
+    /// # Errors
+    /// When the cache folder cannot be written.
+    pub(crate) fn chain(&self) -> Result<Vec<Vec<u8>>> {
+        let file = folder()?.join(self.file);
+        if let Some(blocks) = read(&file) {
+            return Ok(blocks);
+        }
+        crate::say(&format!("making the chain of {} (once)", self.file));
+        let blocks: Vec<Vec<u8>> = self.generate()?.iter().map(serialize).collect();
+        write(&file, &blocks)?;
+        Ok(blocks)
     }
-    crate::say("making the chain (once)");
-    let blocks: Vec<Vec<u8>> = generate()?.iter().map(serialize).collect();
-    write(&file, &blocks)?;
-    Ok(blocks)
+
+    fn generate(&self) -> Result<Vec<Block>> {
+        let genesis = genesis_block(Network::Regtest);
+        let mut parent = genesis.header;
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut coins: Vec<(OutPoint, Amount)> = Vec::new();
+        for height in 1..FIRST + self.blocks {
+            let payments = if height + 1 == FIRST {
+                let first = blocks.first().and_then(|block| block.txdata.first());
+                let subsidy = first.ok_or_eyre("the first block is missing")?.compute_txid();
+                let split = split(subsidy, self.transactions.saturating_sub(1));
+                coins = outputs(&split).collect();
+                vec![split]
+            } else {
+                let paid = coins.iter().enumerate().map(|(place, (coin, value))| {
+                    pay(*coin, (self.outputs)(height, place, *value))
+                });
+                let payments: Vec<Transaction> = paid.collect();
+                coins = payments.iter().filter_map(|payment| outputs(payment).next()).collect();
+                payments
+            };
+            let block = mine(&parent, height, payments)?;
+            parent = block.header;
+            blocks.push(block);
+        }
+        Ok(blocks)
+    }
 }
 
 /// The last block's hash.
@@ -101,38 +142,14 @@ fn read(file: &Path) -> Option<Vec<Vec<u8>>> {
     Some(blocks)
 }
 
-fn generate() -> Result<Vec<Block>> {
-    let genesis = genesis_block(Network::Regtest);
-    let mut parent = genesis.header;
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut coins: Vec<(OutPoint, Amount)> = Vec::new();
-    for height in 1..FIRST + BLOCKS {
-        let payments = if height + 1 == FIRST {
-            let first = blocks.first().and_then(|block| block.txdata.first());
-            vec![split(first.ok_or_eyre("the first block is missing")?.compute_txid())]
-        } else {
-            coins.iter().map(|(coin, value)| pay(*coin, vec![open(*value), spent()])).collect()
-        };
-        if let [one] = payments.as_slice() {
-            coins = outputs(one).collect();
-        } else {
-            coins = payments.iter().filter_map(|payment| outputs(payment).next()).collect();
-        }
-        let block = mine(&parent, height, payments)?;
-        parent = block.header;
-        blocks.push(block);
-    }
-    Ok(blocks)
-}
-
 fn outputs(payment: &Transaction) -> impl Iterator<Item = (OutPoint, Amount)> {
     let txid = payment.compute_txid();
     (0..).zip(&payment.output).map(move |(vout, output)| (OutPoint { txid, vout }, output.value))
 }
 
-fn split(subsidy: Txid) -> Transaction {
-    let value = Amount::from_int_btc(50) / PAYMENTS as u64;
-    pay(OutPoint { txid: subsidy, vout: 0 }, vec![open(value); PAYMENTS])
+fn split(subsidy: Txid, parts: usize) -> Transaction {
+    let value = Amount::from_int_btc(50) / parts as u64;
+    pay(OutPoint { txid: subsidy, vout: 0 }, vec![open(value); parts])
 }
 
 fn pay(previous_output: OutPoint, output: Vec<TxOut>) -> Transaction {
@@ -147,13 +164,8 @@ fn pay(previous_output: OutPoint, output: Vec<TxOut>) -> Transaction {
 }
 
 /// A coin that anyone can spend.
-fn open(value: Amount) -> TxOut {
+pub(crate) fn open(value: Amount) -> TxOut {
     TxOut { value, script_pubkey: open_script().to_p2wsh() }
-}
-
-/// An output of nothing, so that a payment has the two that most have.
-fn spent() -> TxOut {
-    open(Amount::ZERO)
 }
 
 fn open_script() -> ScriptBuf {

@@ -1,4 +1,4 @@
-//! The limit: blocks fetched and decoded, and nothing else done with them.
+//! The limit: blocks fetched and decoded, and nothing else done with them but what the caller says.
 
 use std::{
     ops::Range,
@@ -34,7 +34,8 @@ struct Answer<'a> {
 
 impl Plain {
     /// Fetches and decodes all blocks at these heights, with `parallel` requests of `batch` blocks
-    /// each at a time. Gives how many transactions they hold.
+    /// each at a time, and gives each to `work`, in no order, on the thread that decoded it. Gives
+    /// how many transactions they hold.
     ///
     /// # Errors
     /// When bitcoind does not answer as it should.
@@ -43,12 +44,14 @@ impl Plain {
         heights: Range<u32>,
         parallel: usize,
         batch: usize,
+        work: impl Fn(&Block) -> Result<()> + Clone + Send + Sync + 'static,
     ) -> Result<usize> {
         let hashes = Arc::new(self.hashes(heights).await?);
         let next = Arc::new(AtomicUsize::new(0));
         let mut workers = JoinSet::new();
         for _ in 0..parallel {
             let (plain, hashes, next) = (self.clone(), Arc::clone(&hashes), Arc::clone(&next));
+            let work = work.clone();
             workers.spawn(async move {
                 let mut transactions = 0;
                 loop {
@@ -56,7 +59,7 @@ impl Plain {
                     let Some(rest) = hashes.get(from..).filter(|rest| !rest.is_empty()) else {
                         return Ok::<_, eyre::Report>(transactions);
                     };
-                    transactions += plain.blocks(&rest[..batch.min(rest.len())]).await?;
+                    transactions += plain.blocks(&rest[..batch.min(rest.len())], &work).await?;
                 }
             });
         }
@@ -83,15 +86,19 @@ impl Plain {
         Ok(hashes)
     }
 
-    async fn blocks(&self, hashes: &[BlockHash]) -> Result<usize> {
+    async fn blocks(
+        &self,
+        hashes: &[BlockHash],
+        work: &impl Fn(&Block) -> Result<()>,
+    ) -> Result<usize> {
         let calls = hashes.iter().map(|hash| call("getblock", json!([hash, 0])));
         if let [_] = hashes {
             let body = self.post(&calls.collect::<Vec<_>>()[0]).await?;
-            return transactions(&serde_json::from_slice(&body)?);
+            return transactions(&serde_json::from_slice(&body)?, work);
         }
         let body = self.post(&Value::Array(calls.collect())).await?;
         let answers: Vec<Answer<'_>> = serde_json::from_slice(&body)?;
-        answers.iter().map(transactions).sum()
+        answers.iter().map(|answer| transactions(answer, work)).sum()
     }
 
     async fn post(&self, body: &Value) -> Result<Vec<u8>> {
@@ -106,8 +113,9 @@ fn call(method: &str, params: Value) -> Value {
     json!({"jsonrpc": "1.0", "id": 0, "method": method, "params": params})
 }
 
-fn transactions(answer: &Answer<'_>) -> Result<usize> {
+fn transactions(answer: &Answer<'_>, work: &impl Fn(&Block) -> Result<()>) -> Result<usize> {
     let text = answer.result.as_deref().ok_or_eyre("expected a block")?;
     let block: Block = deserialize(&hex::decode(text)?)?;
+    work(&block)?;
     Ok(block.txdata.len())
 }

@@ -1,0 +1,165 @@
+//! Reads blocks for an index, ahead of it, and prepares them on the pool.
+//!
+//! Always holds: at most two groups of blocks are on their way to the index, one being committed
+//! and one behind it, so that memory is bounded whatever the speeds are.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+use tokio_util::task::AbortOnDropHandle;
+use trestle_staking::GlobalParams;
+use trestle_store::Store;
+
+use super::{
+    actor::StakingJob,
+    index::{Prepared, prepare},
+    ingress::StakingInput,
+    pipeline,
+};
+use crate::{
+    follower::{Cursor, Feed, FeedConfig, FeedStatus, FollowError},
+    ports::{Compute, ReadChain, chain::ChainStatus},
+    runtime::Mailbox,
+};
+
+/// Blocks that are committed together while catching up.
+const BLOCKS: usize = 200;
+/// Bytes of blocks that are committed together: some twenty full blocks, so that the next are read
+/// and looked at meanwhile, and few enough commits that their flushes do not count.
+const BYTES: usize = 4 << 20;
+/// Groups of blocks on their way.
+const GROUPS: usize = 2;
+/// Wait before a feed that ended is started again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What reading blocks needs.
+#[derive(Clone)]
+pub struct FeedMeans {
+    /// Where the cursor is.
+    pub store: Arc<dyn Store>,
+    /// Blocks.
+    pub chain: Arc<dyn ReadChain>,
+    /// Threads for identifying stakes.
+    pub compute: Arc<dyn Compute>,
+    /// Tells of new tips.
+    pub tips: Option<watch::Receiver<ChainStatus>>,
+    /// How to read.
+    pub config: FeedConfig,
+    /// The parameters.
+    pub params: Arc<GlobalParams>,
+    /// The index's place: [`Index::cursor`](super::Index::cursor).
+    pub cursor: Cursor,
+    /// Where the feed says how it is doing.
+    pub status: watch::Sender<FeedStatus>,
+}
+
+/// Carries out the actor's jobs. Dropping it ends them.
+pub struct StakingJobs {
+    means: FeedMeans,
+    mailbox: Mailbox<StakingInput>,
+    feed: Option<AbortOnDropHandle<()>>,
+    /// On a coordinator: what jobs of the pipeline need, and those under way.
+    pipeline: Option<pipeline::Means>,
+    running: JoinSet<()>,
+}
+
+impl StakingJobs {
+    /// Results go to `mailbox`.
+    pub fn new(means: FeedMeans, mailbox: Mailbox<StakingInput>) -> Self {
+        Self { means, mailbox, feed: None, pipeline: None, running: JoinSet::new() }
+    }
+
+    /// The same for a coordinator.
+    #[must_use]
+    pub fn with_pipeline(self, means: pipeline::Means) -> Self {
+        Self { pipeline: Some(means), ..self }
+    }
+
+    /// Starts a job. The pipeline bounds how many of its own are under way.
+    pub fn start(&mut self, job: StakingJob) {
+        while self.running.try_join_next().is_some() {}
+        match job {
+            StakingJob::Pipeline(job) => {
+                // Without a pipeline there are no such jobs.
+                let Some(means) = self.pipeline.clone() else { return };
+                let mailbox = self.mailbox.clone();
+                self.running.spawn(async move {
+                    if let Some(done) = pipeline::carry_out(&means, job).await {
+                        mailbox.send(StakingInput::Pipeline(done)).await;
+                    }
+                });
+            }
+            StakingJob::Follow { feed } => {
+                // The one before must be gone before the cursor is read.
+                self.feed = None;
+                let (means, mailbox) = (self.means.clone(), self.mailbox.clone());
+                let send = move |steps, room| {
+                    let mailbox = mailbox.clone();
+                    async move {
+                        let room = Some(room);
+                        mailbox.send(StakingInput::Steps { feed, steps, room }).await
+                    }
+                };
+                self.feed = Some(AbortOnDropHandle::new(tokio::spawn(follow(means, send))));
+            }
+        }
+    }
+}
+
+/// Reads and prepares blocks until nobody takes them any more; `send` says whether somebody does.
+/// For actors of other kinds that hold an index too.
+pub async fn follow<F>(
+    means: FeedMeans,
+    send: impl Fn(Vec<Prepared>, tokio::sync::OwnedSemaphorePermit) -> F + Send,
+) where
+    F: Future<Output = bool> + Send,
+{
+    loop {
+        let (chain, store) = (Arc::clone(&means.chain), Arc::clone(&means.store));
+        let (config, cursor) = (means.config.clone(), means.cursor.clone());
+        let ended = match Feed::start(chain, store, cursor, config, means.tips.clone()).await {
+            Ok(mut source) => read(&mut source, &means, &send).await,
+            Err(error) => Some(error.into()),
+        };
+        let Some(error) = ended else { return };
+        tracing::error!(%error, "the staking index's block feed stopped; it is started again");
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// `None`: nobody takes blocks any more.
+async fn read<F>(
+    source: &mut Feed,
+    means: &FeedMeans,
+    send: &(impl Fn(Vec<Prepared>, tokio::sync::OwnedSemaphorePermit) -> F + Send),
+) -> Option<FollowError>
+where
+    F: Future<Output = bool> + Send,
+{
+    let groups = Arc::new(Semaphore::new(GROUPS));
+    let mut status = source.status();
+    loop {
+        let room = Arc::clone(&groups).acquire_owned().await.ok()?;
+        let steps = tokio::select! {
+            biased;
+            steps = source.next_many(BLOCKS, BYTES) => match steps {
+                Ok(steps) => steps,
+                Err(error) => {
+                    means.status.send_replace(FeedStatus::Stopped(error.clone()));
+                    return Some(error);
+                }
+            },
+            Ok(()) = status.changed() => {
+                means.status.send_replace(status.borrow_and_update().clone());
+                continue;
+            }
+        };
+        let prepared = prepare(&*means.compute, &means.params, steps).await?;
+        if !send(prepared, room).await {
+            return None;
+        }
+    }
+}

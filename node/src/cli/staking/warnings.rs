@@ -1,0 +1,138 @@
+//! What a staker should know before a stake is signed.
+
+use bitcoin::{Amount, FeeRate};
+use serde::Serialize;
+use trestle_staking::{Cap, GlobalParams, VersionParams};
+
+use super::amount::both;
+
+/// A window that closes within so many blocks may be closed before the stake is in a block.
+const CLOSING: u64 = 3;
+/// With more than a fifth of the cap filled, others may fill the rest before the stake is confirmed.
+const FILLING_PERCENT: u128 = 20;
+/// A fee above this part of the stake is told.
+const FEE_PERCENT: u128 = 1;
+
+/// What is known when the stake is built.
+pub(super) struct Situation<'a> {
+    pub(super) all: &'a GlobalParams,
+    /// Those of the next block.
+    pub(super) params: &'a VersionParams,
+    pub(super) next: u32,
+    /// Confirmed and unconfirmed value that counts, where an API says it.
+    pub(super) tvl: Option<(u64, u64)>,
+    pub(super) value: Amount,
+    pub(super) fee: Amount,
+    pub(super) rate: FeeRate,
+    /// The mempool's minimum.
+    pub(super) least: FeeRate,
+    /// Whether an API knows the finality provider; nothing without an API.
+    pub(super) registered: Option<bool>,
+}
+
+/// One thing to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Warning {
+    /// Whether the stake will be overflow by all that is known now: locked, and counted for nothing.
+    pub(super) overflow: bool,
+    pub(super) text: String,
+}
+
+/// Everything to know, the gravest first.
+pub(super) fn warnings(at: &Situation<'_>) -> Vec<Warning> {
+    let mut found = Vec::new();
+    let mut add = |overflow, text: String| found.push(Warning { overflow, text });
+    let next = u64::from(at.next);
+    match (at.params.cap, at.tvl) {
+        (Cap::Value(cap), Some((active, unconfirmed))) => {
+            value_cap(cap, active, unconfirmed, &mut add)
+        }
+        (Cap::Value(cap), None) => add(
+            false,
+            format!(
+                "whether the cap of {} is reached is not known: give --api URL of a coordinator",
+                both(cap)
+            ),
+        ),
+        (Cap::Height(last), _) if next > last => add(
+            true,
+            format!("the window closed at height {last}: in block {next} the stake is overflow"),
+        ),
+        (Cap::Height(last), _) if next + CLOSING > last => add(
+            false,
+            format!(
+                "the window closes at height {last}, the next block is {next}: if the stake is \
+                 not in a block by then it is overflow"
+            ),
+        ),
+        (Cap::Height(_), _) => {}
+    }
+    let following = at.params.version.checked_add(1).and_then(|number| at.all.version(number));
+    if let Some(following) = following {
+        let soon = next.saturating_add(u64::from(at.params.confirmation_depth));
+        if following.activation_height <= soon {
+            let height = following.activation_height;
+            add(
+                false,
+                format!(
+                    "version {} of the parameters takes effect at height {height}, the next block \
+                     is {next}: in a block from there on this stake may be invalid",
+                    following.version
+                ),
+            );
+        }
+    }
+    if at.rate < at.least {
+        add(
+            false,
+            format!(
+                "the fee rate of {} sat/kwu is below the mempool's minimum of {}: it will not be \
+                 taken",
+                at.rate.to_sat_per_kwu(),
+                at.least.to_sat_per_kwu()
+            ),
+        );
+    }
+    if u128::from(at.fee.to_sat()) * 100 > u128::from(at.value.to_sat()) * FEE_PERCENT {
+        add(false, format!("the fee of {} is over {FEE_PERCENT} % of the stake", both(at.fee)));
+    }
+    if at.registered == Some(false) {
+        add(false, "the finality provider is not registered: check its key".into());
+    }
+    found.sort_by_key(|warning| !warning.overflow);
+    found
+}
+
+fn value_cap(cap: Amount, active: u64, unconfirmed: u64, add: &mut impl FnMut(bool, String)) {
+    let sats = Amount::from_sat;
+    if active >= cap.to_sat() {
+        let text = format!(
+            "the cap of {} is reached ({} active): the stake is overflow, locked and counted for \
+             nothing",
+            both(cap),
+            both(sats(active))
+        );
+        return add(true, text);
+    }
+    if unconfirmed >= cap.to_sat() {
+        let text = format!(
+            "the cap of {} is reached once the newest blocks are confirmed ({} with them): the \
+             stake is most likely overflow",
+            both(cap),
+            both(sats(unconfirmed))
+        );
+        return add(true, text);
+    }
+    if u128::from(unconfirmed) * 100 > u128::from(cap.to_sat()) * FILLING_PERCENT {
+        let text = format!(
+            "{} of the cap of {} is taken; stakes that are confirmed before this one can fill the \
+             rest, and then it is overflow",
+            both(sats(unconfirmed)),
+            both(cap)
+        );
+        add(false, text);
+    }
+}
+
+#[cfg(test)]
+mod tests;
