@@ -7,9 +7,10 @@
 //!   and only a coin of the committee's own that as many may sign with as it takes. That happens
 //!   while no version is signed, so that whatever is adopted, at most one version can ever confirm;
 //! - a payment is declared to have been made before only when this node's own chain shows a
-//!   transaction that spends the named coin and pays exactly the recipients, and that no other
-//!   payment known here made; to be impossible under its id, only when more members than could all
-//!   be liars name the coin;
+//!   transaction that spends the named coin, deep, and pays exactly the recipients, and that no
+//!   other payment known here made; to be impossible under its id, only when more members than
+//!   could all be liars name the coin;
+//! - a payment waits for the chain only while such a transaction is not deep, or is looked up;
 //! - a coin that somebody calls bound is used last; one that too many call bound is not used.
 //!
 //! A member's word on a payment's anchor is taken once: an honest one never changes it. All of this
@@ -23,6 +24,7 @@ use trestle_chain::{
     payment::{Bound, Event as PaymentEvent, Spender},
     plan::{Coin, Plan},
     stored::Stored,
+    wallet::SpentAt,
 };
 use trestle_keys::Committee;
 use trestle_wire::{
@@ -61,13 +63,15 @@ pub(super) struct Avoided {
 }
 
 impl Bindings {
-    /// A member has bound a payment to an anchor, by its word or by its shares.
-    pub(super) fn agreed(&mut self, payment: Hash32, member: u16, anchor: OutPoint) {
+    /// A member has bound a payment to an anchor, by its word or by its shares; `false` if it has
+    /// said otherwise before, and so is not believed.
+    pub(super) fn agreed(&mut self, payment: Hash32, member: u16, anchor: OutPoint) -> bool {
         let said = self.anchors.entry(payment).or_default();
         let first = *said.entry(member).or_insert(Some(anchor));
         if first != Some(anchor) {
             said.insert(member, None);
         }
+        first == Some(anchor)
     }
 
     fn taken(&mut self, committee: &str, coin: OutPoint, member: u16, payment: Hash32) {
@@ -151,10 +155,11 @@ impl CoordinatorActor {
                 if anchor == shown {
                     return false;
                 }
-                self.bindings.agreed(payment, member, anchor);
+                // Its first word alone: else it could end one session after the other.
+                let is_news =
+                    self.bindings.agreed(payment, member, anchor) && !before.contains_key(&anchor);
                 // It may have been paid with that coin: look before it is signed with another one.
-                let is_spent = seat.wallet.row(&anchor).is_some_and(|row| row.spent.is_some());
-                is_spent && !bound.may_confirm() && !before.contains_key(&anchor)
+                is_news && seat.wallet.spent(&anchor).is_some() && !bound.may_confirm()
             }
             Binding::Coin { coin, payment: other } => {
                 let coin = from_wire(&coin);
@@ -197,22 +202,27 @@ impl CoordinatorActor {
         Ok(false)
     }
 
-    /// More members than could all be liars name a coin that is spent.
+    /// A coin that a member names is spent, deep, by what makes exactly this payment; or by whatever
+    /// it is, and more members than could all be liars name it.
     fn used_before(&self, id: Hash32) -> Option<PaymentEvent> {
         let row = self.payments.get(&id)?;
-        let committee = &self.seats.get(&row.committee)?.committee;
-        let spare = committee.members.len().saturating_sub(usize::from(committee.threshold));
+        let seat = self.seats.get(&row.committee)?;
+        let spare = seat.committee.members.len().saturating_sub(seat.committee.threshold.into());
         let present = row.payment.bound().map(|bound| *bound.anchor);
-        let named = self.bindings.named(&id, present).into_iter();
-        let mut enough = named.filter(|(_, count)| *count > spare);
-        enough.find_map(|(anchor, _)| {
+        let depth = self.setup.settings.settle_depth.max(1);
+        let mut named = self.bindings.named(&id, present).into_iter();
+        named.find_map(|(anchor, count)| {
             let by = (*self.bindings.spenders.get(&(id, anchor))?)?;
-            Some(PaymentEvent::FoundUsed { anchor, by })
+            let stands = seat.wallet.spent(&anchor).is_some_and(|spent| is_by(&spent, &by))
+                && is_deep(seat.wallet.height(), by.height, depth);
+            let is_known = by.pays || count > spare;
+            (stands && is_known).then_some(PaymentEvent::FoundUsed { anchor, by })
         })
     }
 
-    /// Has what spent the coins that members name looked up; `false` if there is nothing to wait
-    /// for.
+    /// Has what spent the coins that members name looked up. `true` while that is not known, or
+    /// while a transaction that makes the payment is not deep: whoever names other coins holds
+    /// nothing up for longer than the look takes.
     fn looks_up(&mut self, id: Hash32) -> bool {
         let Some(row) = self.payments.get(&id) else { return false };
         let Some(seat) = self.seats.get(&row.committee) else { return false };
@@ -220,18 +230,20 @@ impl CoordinatorActor {
         let depth = self.setup.settings.settle_depth.max(1);
         let mut waits = false;
         for anchor in self.bindings.named(&id, present).into_keys() {
-            let Some(spent) = seat.wallet.row(&anchor).and_then(|row| row.spent) else { continue };
-            match self.bindings.spenders.get(&(id, anchor)) {
-                Some(Some(_)) => continue,
-                Some(None) => {}
-                None if is_deep(seat.wallet.height(), spent.height, depth) => {
+            let Some(spent) = seat.wallet.spent(&anchor) else { continue };
+            waits |= match self.bindings.spenders.get(&(id, anchor)) {
+                // Any other spender says nothing, however deep it will be.
+                Some(Some(by)) if is_by(&spent, by) => {
+                    by.pays && !is_deep(seat.wallet.height(), by.height, depth)
+                }
+                Some(None) => true,
+                Some(Some(_)) | None => {
                     self.bindings.spenders.insert((id, anchor), None);
                     let (txid, height) = (*spent.txid, spent.height);
                     self.jobs.push(Job::Inspect { payment: id, anchor, txid, height });
+                    true
                 }
-                None => {}
-            }
-            waits = true;
+            };
         }
         waits
     }
@@ -245,27 +257,41 @@ impl CoordinatorActor {
         result: Result<Option<Transaction>, ChainError>,
     ) -> Result<(), Fault> {
         let now = self.now();
-        let found = result.ok().flatten().filter(|transaction| {
-            transaction.input.iter().any(|input| input.previous_output == anchor)
-        });
-        let (Some(row), Some(transaction)) = (self.payments.get(&id), found) else {
+        let by = self.spender(id, anchor, height, result).await?;
+        match by {
             // Looked up again when the payment is tried again.
-            self.bindings.spenders.remove(&(id, anchor));
-            return Ok(());
+            None => self.bindings.spenders.remove(&(id, anchor)),
+            Some(by) => self.bindings.spenders.insert((id, anchor), Some(by)),
         };
-        let own = self.seats.get(&row.committee).map(|seat| seat.wallet.scripts());
-        let committee = row.committee.clone();
-        let txid = transaction.compute_txid();
-        let pays = own.is_some_and(|own| row.payment.is_made_by(&transaction, own))
-            && !self.is_of_another(&committee, &id, &txid).await?;
-        let by = Spender { txid: Stored(txid), height, pays };
-        if pays {
-            self.end_sessions(id);
-            return self.advance_payment(id, PaymentEvent::FoundUsed { anchor, by }).await;
+        if by.is_some() {
+            self.retries.insert(id, now);
         }
-        self.bindings.spenders.insert((id, anchor), Some(by));
-        self.retries.insert(id, now);
         Ok(())
+    }
+
+    /// What a look-up shows; `None` if it shows nothing.
+    async fn spender(
+        &self,
+        id: Hash32,
+        anchor: OutPoint,
+        height: u32,
+        result: Result<Option<Transaction>, ChainError>,
+    ) -> Result<Option<Spender>, Fault> {
+        let Some(row) = self.payments.get(&id) else { return Ok(None) };
+        let Some(seat) = self.seats.get(&row.committee) else { return Ok(None) };
+        if matches!(result, Err(ChainError::Pruned(_))) {
+            // It is not to be had any more: a word that nothing bears out.
+            let spent = seat.wallet.spent(&anchor);
+            return Ok(spent.map(|by| Spender { txid: by.txid, height: by.height, pays: false }));
+        }
+        let spends = |transaction: &Transaction| {
+            transaction.input.iter().any(|input| input.previous_output == anchor)
+        };
+        let Some(transaction) = result.ok().flatten().filter(spends) else { return Ok(None) };
+        let txid = transaction.compute_txid();
+        let pays = row.payment.is_made_by(&transaction, seat.wallet.scripts())
+            && !self.is_of_another(&row.committee, &id, &txid).await?;
+        Ok(Some(Spender { txid: Stored(txid), height, pays }))
     }
 
     /// Whether a transaction is a version of another payment that is known here: one that pays the
@@ -341,7 +367,35 @@ impl CoordinatorActor {
     }
 }
 
+/// Whether what spent a coin is still what was looked up: a reorg may have put another in its place.
+fn is_by(spent: &SpentAt, by: &Spender) -> bool {
+    (*spent.txid, spent.height) == (*by.txid, by.height)
+}
+
 /// An outpoint as members send it.
 pub(super) fn from_wire(outpoint: &WireOutPoint) -> OutPoint {
     OutPoint { txid: Txid::from_byte_array(outpoint.txid), vout: outpoint.vout }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+    use super::*;
+
+    #[test]
+    fn member_that_names_one_coin_after_another__should_be_believed_once() {
+        let coin = |vout| OutPoint { txid: Txid::all_zeros(), vout };
+        let payment = Hash32([1; 32]);
+        let mut bindings = Bindings::default();
+        assert!(bindings.agreed(payment, 1, coin(0)));
+        assert!(bindings.agreed(payment, 1, coin(0)));
+        assert!(bindings.agreed(payment, 2, coin(0)));
+        assert_eq!(bindings.named(&payment, None), [(coin(0), 2)].into());
+
+        for other in 1..5 {
+            assert!(!bindings.agreed(payment, 1, coin(other)));
+        }
+        assert_eq!(bindings.named(&payment, None), [(coin(0), 1)].into());
+    }
 }

@@ -21,13 +21,13 @@ pub(super) const ATTEMPTS: Table<String, u32> = Table::new("coordinator.attempts
 /// The latest status of each member.
 pub(super) const STATUSES: Table<MemberKey, MemberStatus> = Table::new("coordinator.statuses", 1);
 /// Payments that are not over, by id.
-pub(super) const PAYMENTS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.payments", 1);
+pub(super) const PAYMENTS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.payments", 2);
 /// Payments that are over, by id: as many as there ever were, so they are never read all at once.
-pub(super) const FINALS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.final_payments", 1);
+pub(super) const FINALS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.final_payments", 2);
 /// The ids of payments that are over, in order of acceptance.
 pub(super) const FINAL_ORDER: Table<FinalKey, [u8; 32]> = Table::new("coordinator.final_order", 1);
 /// One row a committee: how many payments are over.
-pub(super) const TOTALS: Table<String, Totals> = Table::new("coordinator.totals", 1);
+pub(super) const TOTALS: Table<String, Totals> = Table::new("coordinator.totals", 2);
 /// Coins.
 pub(super) const COINS: Table<CoinKey, CoinRow> = Table::new("coordinator.coins", 1);
 /// Coins set aside.

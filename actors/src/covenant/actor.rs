@@ -7,7 +7,7 @@ use std::{
 
 use bitcoin::Txid;
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use trestle_store::{Batch, Store, StoreError};
 use trestle_wire::{
     Ack, Message, Peer, Refusal, SessionId,
@@ -20,7 +20,7 @@ use super::{
     rows::{SIGNATURES, SignatureKey},
 };
 use crate::{
-    ports::{Inbound, SendMessage, chain::ChainStatus},
+    ports::{Inbound, SendMessage, TrustedTip},
     runtime::{Actor, Fault},
     staking::query,
 };
@@ -45,8 +45,8 @@ pub struct Setup {
     pub store: Arc<dyn Store>,
     /// The way to coordinators.
     pub network: Arc<dyn SendMessage>,
-    /// How our bitcoind is doing.
-    pub chain: watch::Receiver<ChainStatus>,
+    /// Whether our bitcoind can be judged by.
+    pub chain: Arc<dyn TrustedTip>,
     /// Counters.
     pub metrics: Metrics,
 }
@@ -169,18 +169,18 @@ impl CovenantActor {
 
     /// What the checks go by; `None` while our own chain cannot be relied on.
     async fn rules(&self) -> Result<Option<Rules>, StoreError> {
-        let best = match &*self.setup.chain.borrow() {
-            ChainStatus::Connected { tip, ibd: false, .. } => tip.height,
-            ChainStatus::Connected { .. }
-            | ChainStatus::Unknown
-            | ChainStatus::Unreachable(_)
-            | ChainStatus::Wrong(_) => return Ok(None),
+        let best = match self.setup.chain.trusted_tip() {
+            Ok(tip) => tip.height,
+            Err(error) => {
+                tracing::warn!(%error, "no unbonding is signed for now");
+                return Ok(None);
+            }
         };
         let head = query::head(self.setup.store.as_ref()).await?;
         let tip = head.and_then(|head| head.tip()).map(|tip| tip.height);
         let near = tip.filter(|tip| best.saturating_sub(*tip) <= MOST_BEHIND);
         let max_staking_height = self.setup.max_staking_height;
-        Ok(near.map(|tip| Rules { max_staking_height, tip }))
+        Ok(near.map(|tip| Rules { max_staking_height, tip, best }))
     }
 
     /// What is stored about each: its signature, or else its stake. All rows are read together.

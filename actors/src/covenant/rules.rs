@@ -15,6 +15,15 @@ pub struct Rules {
     pub max_staking_height: u32,
     /// The height of this member's index.
     pub tip: u32,
+    /// The height of its bitcoind.
+    pub best: u32,
+}
+
+impl Rules {
+    /// What is not in the index yet may be in a block that it has not seen.
+    fn not_yet(&self, why: UnbondingRefusal) -> UnbondingRefusal {
+        if self.tip < self.best { UnbondingRefusal::Chain } else { why }
+    }
 }
 
 /// Checks an unbonding:
@@ -29,7 +38,8 @@ pub struct Rules {
 /// 8. the staker signed it.
 ///
 /// That the staking transaction is well formed, with the version's tag, and value and time in range,
-/// is what the index stored it for.
+/// is what the index stored it for. Where 2 or 5 fails and the index is behind bitcoind, it is
+/// [`UnbondingRefusal::Chain`]: to be asked again.
 ///
 /// # Errors
 /// [`UnbondingRefusal`], the first that applies.
@@ -40,11 +50,10 @@ pub fn check<'p>(
 ) -> Result<Unbonding<'p>, UnbondingRefusal> {
     let Order { wanted, row } = order;
     presigned_form(&wanted.transaction).map_err(|_| UnbondingRefusal::Form)?;
-    let row = row.as_ref().ok_or(UnbondingRefusal::UnknownStake)?;
-    let (stake, confirmed) = row
-        .stake(wanted.staking)
-        .zip(row.delegation.stake())
-        .ok_or(UnbondingRefusal::UnknownStake)?;
+    let unknown = || rules.not_yet(UnbondingRefusal::UnknownStake);
+    let row = row.as_ref().ok_or_else(unknown)?;
+    let found = row.stake(wanted.staking).zip(row.delegation.stake());
+    let (stake, confirmed) = found.ok_or_else(unknown)?;
     // A version that was once in force is never taken out of the parameters.
     let params = global.version(row.version).ok_or(UnbondingRefusal::Chain)?;
     if let Some(script) = &wanted.script {
@@ -61,7 +70,7 @@ pub fn check<'p>(
     }
     let confirmations = (u64::from(rules.tip) + 1).saturating_sub(confirmed.height.into());
     if confirmations < u64::from(params.confirmation_depth) {
-        return Err(UnbondingRefusal::Unconfirmed);
+        return Err(rules.not_yet(UnbondingRefusal::Unconfirmed));
     }
     check_request(&wanted.transaction, None, &stake, params, &wanted.staker).map_err(refusal)
 }

@@ -37,6 +37,16 @@ pub trait ReadCoins: Send + Sync + 'static {
     fn coins(&self, outpoints: Vec<OutPoint>) -> BoxFuture<'_, Result<CoinView, ChainError>>;
 }
 
+/// Says whether our own chain can be judged by.
+pub trait TrustedTip: Send + Sync + 'static {
+    /// Its tip, if it is neither syncing, nor away, nor cut off from the network for so long that
+    /// its best block is stale.
+    ///
+    /// # Errors
+    /// Why it cannot be relied on now.
+    fn trusted_tip(&self) -> Result<Tip, ChainError>;
+}
+
 /// Sends transactions.
 pub trait Broadcast: Send + Sync + 'static {
     /// Hands a transaction to the mempool. Doing so twice is fine.

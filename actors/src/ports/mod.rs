@@ -8,7 +8,7 @@ pub mod events;
 pub mod network;
 pub mod time;
 
-pub use chain::{Broadcast, ChainError, EstimateFee, ReadChain, ReadCoins};
+pub use chain::{Broadcast, ChainError, EstimateFee, ReadChain, ReadCoins, TrustedTip};
 pub use compute::{Compute, compute};
 pub use covenant::{SignError, SignUnbonding, SigningOrder};
 pub use events::{EventHealth, EventMessage, OwedEvent, OwedEvents, PublishError, PublishEvents};

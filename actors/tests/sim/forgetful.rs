@@ -388,3 +388,33 @@ fn spent_anchor_that_one_member_makes_up__should_hold_nothing_up() {
     // Then
     assert_eq!(world.checker.violations, []);
 }
+
+/// The spender of a coin says something when it makes the same payment; only then is its depth
+/// worth waiting for.
+#[test]
+fn coin_that_was_just_spent__should_not_be_waited_for_on_one_members_word() {
+    // Given
+    let mut world = committee(68);
+    world.must_pay(20_000);
+    world.faults.block = 0;
+    let spent = world.listed(1).pop().and_then(|one| one.anchor).expect("it was paid");
+    let spent = OutPoint { txid: spent.txid.to_byte_array(), vout: spent.vout };
+    world.corrupt(1, super::world::faults::Lie::Refuse);
+    world.lies.clear();
+    world.tamper = Some(changing(1, Some(0), move |message| {
+        let Message::SignShares(answer) = message else { return None };
+        let SignShares { session, attempt, key, index, .. } = answer.clone();
+        let (code, detail) = (RefusalCode::Policy, String::new());
+        let binding = Some(Binding::Anchor(spent));
+        Some(vec![SignRefused { session, attempt, key, index, code, detail, binding }.into()])
+    }));
+
+    // When
+    world.want_payment(50_000, Some(5));
+    world.run(30_000);
+
+    // Then
+    let view = world.listed(1).pop().expect("it is accepted");
+    assert_eq!(view.versions.len(), 1, "{:?}: {:?}", view.phase, view.note);
+    assert_eq!(world.checker.violations, []);
+}

@@ -11,7 +11,7 @@ use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::oneshot;
 use trestle_actors::{
     covenant::{CovenantInput, HttpFault, HttpOrder},
-    ports::{SignError, SignUnbonding, SigningOrder},
+    ports::{ChainError, SignError, SignUnbonding, SigningOrder, chain::Tip},
 };
 use trestle_wire::{
     Message,
@@ -215,6 +215,37 @@ async fn stake_that_is_not_deep_enough__should_be_refused_until_it_is() {
 
     assert_eq!(early, Some(UnbondingRefusal::UnknownStake));
     assert_eq!(refusal(&mut world, asked(&staked)).await, None);
+}
+
+#[tokio::test]
+async fn member__should_sign_nothing_while_its_bitcoind_cannot_be_relied_on() {
+    // Given
+    let mut world = World::new().await;
+    let staked = world.stake(1).await.remove(0);
+    let (height, hash) = world.chain.tip();
+    // When, then
+    world.bitcoind_is(Err(ChainError::NotReady("its best block is old".into())));
+    let cut_off = refusal(&mut world, asked(&staked)).await;
+    assert_eq!(cut_off, Some(UnbondingRefusal::Chain));
+    world.bitcoind_is(Ok(Tip { height: height + 7, hash }));
+    let far_behind = refusal(&mut world, asked(&staked)).await;
+    assert_eq!(far_behind, Some(UnbondingRefusal::Chain));
+    // And then it is asked again.
+    world.bitcoind_is(Ok(Tip { height, hash }));
+    assert_eq!(refusal(&mut world, asked(&staked)).await, None);
+}
+
+/// A pipeline that is told "unknown" would give the request up.
+#[tokio::test]
+async fn stake_in_a_block_that_the_index_has_not_seen__should_be_asked_for_again() {
+    let mut world = World::new().await;
+    let (height, hash) = world.chain.tip();
+    let unknown = asked(&Staked::new(150, 9, &world.params.versions()[0]));
+    assert_eq!(refusal(&mut world, unknown.clone()).await, Some(UnbondingRefusal::UnknownStake));
+
+    world.bitcoind_is(Ok(Tip { height: height + 1, hash }));
+
+    assert_eq!(refusal(&mut world, unknown).await, Some(UnbondingRefusal::Chain));
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ use trestle_wire::{BootId, Network, hello::Role};
 
 use super::{
     RunError, feeds, gauges,
-    guard::{GuardedCoins, SinceStart},
+    guard::{Guard, GuardedCoins, SinceStart},
     handler::{self, Mailboxes},
     staking,
 };
@@ -67,6 +67,13 @@ pub(super) struct Parts<'a> {
     pub(super) readiness: Readiness,
     pub(super) events: EventBus,
     pub(super) stop: CancellationToken,
+}
+
+impl Parts<'_> {
+    /// For those who judge by our bitcoind's chain.
+    pub(super) fn guard(&self) -> Guard {
+        Guard { status: self.chain.clone(), network: self.network }
+    }
 }
 
 /// The running actors.
@@ -132,11 +139,7 @@ fn start_committee(
         policy: policy(parts)?,
         store: Arc::clone(&parts.store),
         network: Arc::new(parts.p2p.clone()),
-        coins: Arc::new(GuardedCoins {
-            bitcoind: parts.bitcoind.clone(),
-            status: parts.chain.clone(),
-            network: parts.network,
-        }),
+        coins: Arc::new(GuardedCoins { bitcoind: parts.bitcoind.clone(), guard: parts.guard() }),
         compute: Arc::clone(&shared.compute),
         clock: Arc::clone(&shared.clock),
         metrics: counters.clone(),

@@ -1,15 +1,15 @@
 //! The connection to bitcoind, watched.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use trestle_actors::ports::{ChainError, chain::ChainStatus};
-use trestle_bitcoind::{Auth, Bitcoind, CheckError, Config as ClientConfig, Secret, is_stale};
+use trestle_bitcoind::{Auth, Bitcoind, CheckError, Config as ClientConfig, Secret};
 use trestle_keys::taproot::bitcoin_network;
 use trestle_wire::Network;
 
-use super::{RunError, store::secret_line};
+use super::{RunError, guard::trusted, store::secret_line};
 use crate::{
     config::{BitcoinAuth, BitcoinConfig},
     events::{Event, EventBus},
@@ -18,9 +18,6 @@ use crate::{
 
 /// The component's name in `/readyz`.
 pub(super) const COMPONENT: &str = "bitcoind";
-/// A tip older than this means that bitcoind is cut off: blocks come every ten minutes, and less
-/// than one in a million gaps is longer than two hours.
-pub(super) const STALE: Duration = Duration::from_secs(2 * 60 * 60);
 /// How often the age of an unchanged tip is looked at.
 const AGE_CHECK: Duration = Duration::from_secs(60);
 
@@ -85,23 +82,11 @@ pub(super) async fn show(
 }
 
 fn health(status: &ChainStatus, network: Network) -> Health {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    match status {
-        ChainStatus::Unknown => Health::NotReady("not heard yet".into()),
-        ChainStatus::Unreachable(reason) | ChainStatus::Wrong(reason) => {
-            Health::NotReady(reason.clone())
+    match trusted(status, network) {
+        Ok(_) => Health::Ready,
+        Err(ChainError::NotReady(reason) | ChainError::Unreachable(reason)) => {
+            Health::NotReady(reason)
         }
-        ChainStatus::Connected { ibd: true, tip, .. } => {
-            Health::NotReady(format!("in initial block download, at height {}", tip.height))
-        }
-        ChainStatus::Connected { time, tip, .. }
-            if is_stale(bitcoin_network(network), *time, now, STALE) =>
-        {
-            Health::NotReady(format!(
-                "the best block, {}, is more than two hours old: is bitcoind cut off?",
-                tip.height
-            ))
-        }
-        ChainStatus::Connected { .. } => Health::Ready,
+        Err(error) => Health::NotReady(error.to_string()),
     }
 }

@@ -1,12 +1,5 @@
 //! `trestle staking import-blocks` and `export`: a mainnet block without a bitcoind, files of every
-//! form, and what is refused before anything is stored. The mainnet data is no part of the
-//! repository: the folder named by `TRESTLE_VECTORS` is read, else `shared/vectors` in or beside a
-//! folder above this crate.
-
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+//! form, and what is refused before anything is stored.
 
 use bitcoin::{
     Amount, Block, BlockHash, CompactTarget, OutPoint, ScriptBuf, Sequence, Transaction, TxIn,
@@ -20,24 +13,12 @@ use bitcoin::{
 };
 use serde_json::Value;
 
-use crate::support::{Done, Folder};
+use crate::{
+    support::{Done, Folder},
+    vectors,
+};
 
 const REGTEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/global-params.regtest.json");
-
-fn find() -> Option<PathBuf> {
-    let named = std::env::var_os("TRESTLE_VECTORS").map(PathBuf::from);
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let beside = || above.map(|folder| folder.join("shared/vectors")).find(|it| it.is_dir());
-    let found = named.or_else(beside).map(|folder| folder.join("babylon"));
-    if let Some(folder) = found.filter(|folder| folder.is_dir()) {
-        return Some(folder);
-    }
-    let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-    assert!(!ci, "no conformance data: set TRESTLE_VECTORS to the folder that holds babylon/");
-    let text = "SKIPPED 1 of 1 conformance tests: set TRESTLE_VECTORS";
-    writeln!(std::io::stderr(), "{text}").expect("somebody listens");
-    None
-}
 
 /// The key of the reference's row for a line: the transaction id in internal byte order.
 fn raw(line: &str) -> [u8; 32] {
@@ -53,7 +34,7 @@ fn must_run(folder: &Folder, args: &[&str]) -> Value {
 
 #[test]
 fn mainnet_block__should_be_exported_as_the_reference_does() {
-    let Some(vectors) = find() else { return };
+    let Some(vectors) = vectors::find() else { return };
     let folder = Folder::new();
     let path = |name: &str| vectors.join(name).display().to_string();
     let block = path("mainnet_block_864790.bin");

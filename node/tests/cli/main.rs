@@ -9,3 +9,5 @@ mod run;
 mod staking;
 mod store;
 mod support;
+#[path = "../../../proto/staking/tests/staking/vectors.rs"]
+mod vectors;

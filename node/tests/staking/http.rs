@@ -56,6 +56,8 @@ async fn member__should_sign_over_http_what_its_own_chain_allows() -> Result<()>
         let (staker, known) = active(net, 2).await?;
         let request = staker.unbonding_request(&known, &params(net)?)?;
         let good = order(net, &request, &known).await?;
+        // It judges by its own index, which may be behind the coordinator's.
+        net.followed(&net.members[0]).await?;
 
         // Then
         let (status, body) = signer.ask("wrong", good.to_string()).await?;
@@ -73,6 +75,7 @@ async fn member__should_sign_over_http_what_its_own_chain_allows() -> Result<()>
         // A stake that is not deep enough, and a key that is another's.
         let (staker, young) = stake(net, 1).await?;
         net.mine(1).await?;
+        net.followed(&net.members[0]).await?;
         let request = staker.unbonding_request(&young, &params(net)?)?;
         let (status, body) = signer.sign(&order(net, &request, &young).await?).await?;
         ensure!(status == 400 && body["errorCode"] == "BAD_REQUEST", "{status} {body}");

@@ -8,10 +8,9 @@ use bitcoin::{
     hashes::Hash,
     secp256k1::{Message as Digest, Secp256k1},
 };
-use tokio::sync::watch;
 use trestle_actors::{
     covenant::{self, CovenantActor, CovenantInput, LocalSigner, Means, Metrics, Setup},
-    ports::{Inbound, SignUnbonding, chain::ChainStatus},
+    ports::{Inbound, SignUnbonding, TrustedTip},
     staking::{Index, Prepared, Settings},
 };
 use trestle_keys::identity::CommitteeKey;
@@ -61,7 +60,7 @@ impl Member {
         number: u8,
         params: &Arc<GlobalParams>,
         net: &Arc<Net>,
-        chain: watch::Receiver<ChainStatus>,
+        chain: Arc<dyn TrustedTip>,
     ) -> Self {
         let store = FlakyStore::default();
         let shared = Arc::new(store.clone());

@@ -10,9 +10,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bitcoin::{Transaction, Txid};
 use rand_chacha::{ChaCha20Rng, rand_core::RngCore};
-use tokio::sync::watch;
 use trestle_actors::{
-    ports::chain::{ChainStatus, Tip},
+    ports::chain::{ChainError, Tip},
     staking::pipeline::{PipelineInput, RequestError, UnbondingForm},
 };
 use trestle_staking::{GlobalParams, pipeline::Phase};
@@ -24,7 +23,7 @@ pub(crate) use keys::{
     COORDINATOR, MEMBERS, Staked, full_key, keypair, params, params_text, peer, sign, x_only,
 };
 pub(crate) use member::{Behaviour, Member};
-pub(crate) use ports::{FlakyStore, Inline, Mempool, Net, NetPort, Time, Verdict};
+pub(crate) use ports::{Bitcoind, FlakyStore, Inline, Mempool, Net, NetPort, Time, Verdict};
 
 /// Everything.
 pub(crate) struct World {
@@ -37,7 +36,7 @@ pub(crate) struct World {
     pub(crate) members: BTreeMap<Peer, Member>,
     /// While there is one, messages are lost, repeated and overtaken, and the coordinator dies.
     pub(crate) dice: Option<ChaCha20Rng>,
-    status: watch::Sender<ChainStatus>,
+    bitcoind: Arc<Bitcoind>,
 }
 
 impl World {
@@ -45,15 +44,15 @@ impl World {
         let params = Arc::new(params());
         let (time, net, mempool) = (Arc::default(), Arc::default(), Arc::default());
         let coordinator = Coordinator::start(&params, &time, &net).await;
-        let (status, _) = watch::channel(ChainStatus::Unknown);
+        let bitcoind = Arc::<Bitcoind>::default();
         let mut members = BTreeMap::new();
         for number in MEMBERS {
-            let member = Member::start(number, &params, &net, status.subscribe()).await;
+            let member = Member::start(number, &params, &net, bitcoind.clone()).await;
             members.insert(peer(number), member);
         }
         let chain = Chain::default();
         let mut world =
-            Self { params, chain, time, net, mempool, coordinator, members, dice: None, status };
+            Self { params, chain, time, net, mempool, coordinator, members, dice: None, bitcoind };
         world.mine(Vec::new()).await;
         world
     }
@@ -80,13 +79,18 @@ impl World {
     pub(crate) async fn sync(&mut self) {
         let (tip, hash) = self.chain.tip();
         let tip = Tip { height: tip, hash };
-        self.status.send_replace(ChainStatus::Connected { tip, time: 0, ibd: false });
+        self.bitcoind.is(Ok(tip));
         self.mempool.see(self.chain.txids());
         self.coordinator.sync(&self.chain).await;
         for member in self.members.values_mut() {
             member.sync(&self.chain).await;
         }
         self.run().await;
+    }
+
+    /// What every member's bitcoind says of itself until the next block.
+    pub(crate) fn bitcoind_is(&self, said: Result<Tip, ChainError>) {
+        self.bitcoind.is(said);
     }
 
     /// Stakes that are deep enough to be active.

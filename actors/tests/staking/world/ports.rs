@@ -11,7 +11,9 @@ use std::{
 use bitcoin::{Transaction, Txid};
 use futures::future::{BoxFuture, FutureExt, ready};
 use trestle_actors::ports::{
-    Broadcast, ChainError, Clock, Compute, Delivery, SendMessage, chain::Accepted, compute::Work,
+    Broadcast, ChainError, Clock, Compute, Delivery, SendMessage, TrustedTip,
+    chain::{Accepted, Tip},
+    compute::Work,
 };
 use trestle_store::{Batch, Row, Scan, Space, Store, StoreError, memory::MemoryStore};
 use trestle_wire::{Ack, Message, MessageId, Peer, announce::Presence};
@@ -23,6 +25,27 @@ impl Compute for Inline {
     fn submit(&self, work: Work) -> BoxFuture<'_, ()> {
         work();
         ready(()).boxed()
+    }
+}
+
+/// Whether members can judge by their chain.
+pub(crate) struct Bitcoind(Mutex<Result<Tip, ChainError>>);
+
+impl Default for Bitcoind {
+    fn default() -> Self {
+        Self(Mutex::new(Err(ChainError::NotReady("not heard yet".into()))))
+    }
+}
+
+impl Bitcoind {
+    pub(crate) fn is(&self, said: Result<Tip, ChainError>) {
+        *self.0.lock().expect("no panic holds it") = said;
+    }
+}
+
+impl TrustedTip for Bitcoind {
+    fn trusted_tip(&self) -> Result<Tip, ChainError> {
+        self.0.lock().expect("no panic holds it").clone()
     }
 }
 

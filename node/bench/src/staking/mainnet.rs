@@ -1,18 +1,13 @@
 //! A block of mainnet with 337 stakes. It is no part of the repository.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{fs, sync::Arc, time::Instant};
 
 use bitcoin::{Block, TapNodeHash, consensus::deserialize, hashes::Hash as _, key::TapTweak as _};
 use eyre::{Context as _, Result, ensure, eyre};
 use trestle_actors::{follower::Step, staking::Prepared};
 use trestle_staking::{GlobalParams, identify::Identified, identify::Identifier};
 
-use super::{AREA, world::World};
+use super::{AREA, vectors, world::World};
 use crate::{
     Bench,
     runs::{Measured, Run},
@@ -31,7 +26,7 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
     if !bench.wants(CASE) {
         return Ok(());
     }
-    let Some(folder) = find() else {
+    let Some(folder) = vectors::find() else {
         let why = "TRESTLE_VECTORS names no folder with babylon/mainnet_block_864790.bin";
         return bench.report.skip(AREA, CASE, "ms", Some(TARGET), why);
     };
@@ -87,18 +82,4 @@ fn check(bytes: &[u8], global: &GlobalParams) -> Result<()> {
     let found = stakes.filter(|found| matches!(found, Identified::Stake(_))).count();
     ensure!(found == STAKES, "expected {STAKES} stakes, got {found}");
     Ok(())
-}
-
-/// The folder that `TRESTLE_VECTORS` names, else `shared/vectors` in or beside a folder above this
-/// crate or the current folder.
-fn find() -> Option<PathBuf> {
-    let named = env::var_os("TRESTLE_VECTORS").map(PathBuf::from);
-    let current = env::current_dir().ok();
-    let beside = || {
-        let above = current.as_deref().into_iter().chain([Path::new(env!("CARGO_MANIFEST_DIR"))]);
-        let mut places = above.flat_map(Path::ancestors).map(|it| it.join("shared/vectors"));
-        places.find(|folder| folder.is_dir())
-    };
-    let found = named.or_else(beside)?.join("babylon");
-    found.join("mainnet_block_864790.bin").is_file().then_some(found)
 }

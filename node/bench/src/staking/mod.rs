@@ -9,6 +9,8 @@ mod load;
 mod mainnet;
 mod pages;
 mod sign;
+#[path = "../../../../proto/staking/tests/staking/vectors.rs"]
+mod vectors;
 mod world;
 
 use eyre::Result;

@@ -13,16 +13,13 @@ use bitcoin::{
 };
 use eyre::{Result, bail, ensure, eyre};
 use futures::future::BoxFuture;
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use trestle_actors::{
-    covenant::{self, CovenantActor, CovenantInput, LocalSigner, Means, Metrics, Setup},
+    covenant::{CovenantActor, CovenantInput, Jobs, LocalSigner, Means, Metrics, Setup},
     ports::{
-        Clock, Compute, Delivery, Inbound, SendMessage, SignUnbonding as _, SigningOrder,
-        chain::{ChainStatus, Tip},
+        ChainError, Clock, Compute, Delivery, Inbound, SendMessage, SignUnbonding as _,
+        SigningOrder, TrustedTip, chain::Tip,
     },
     runtime::{ActorStatus, Mailbox, Pool, run as run_actor},
 };
@@ -149,7 +146,6 @@ struct Member {
     answers: mpsc::Receiver<UnbondingSigned>,
     next: u8,
     stop: CancellationToken,
-    _chain: watch::Sender<ChainStatus>,
 }
 
 impl Member {
@@ -158,8 +154,6 @@ impl Member {
         let store = Arc::new(SqlStore::open(Config::new(&url)?).await?);
         let tip =
             Tip { height: filled.tip.height, hash: BlockHash::from_byte_array(filled.tip.hash) };
-        let status = ChainStatus::Connected { tip, time: filled.tip.time, ibd: false };
-        let (chain, follows) = watch::channel(status);
         let (answer, answers) = mpsc::channel(ANSWERS);
         let metrics = Metrics::default();
         let setup = Setup {
@@ -167,7 +161,7 @@ impl Member {
             max_staking_height: u32::MAX,
             store,
             network: Arc::new(Answers(answer)),
-            chain: follows,
+            chain: Arc::new(Standing(tip)),
             metrics: metrics.clone(),
         };
         let compute: Arc<dyn Compute> = Arc::new(Pool::for_this_machine()?);
@@ -180,21 +174,13 @@ impl Member {
             metrics,
         };
         let (mailbox, letters) = Mailbox::new(128);
-        let (back, stop) = (mailbox.clone(), CancellationToken::new());
-        let mut running = JoinSet::new();
-        let carry_out = move |job| {
-            while running.try_join_next().is_some() {}
-            let (means, back) = (means.clone(), back.clone());
-            running.spawn(async move {
-                if let Some(result) = covenant::carry_out(&means, job).await {
-                    back.send(result).await;
-                }
-            });
-        };
+        let stop = CancellationToken::new();
+        let mut jobs = Jobs::new(means, mailbox.clone());
+        let carry_out = move |job| jobs.start(job);
         let (status, _) = watch::channel(ActorStatus::Loading);
         let actor = CovenantActor::new(setup);
         tokio::spawn(run_actor(actor, letters, Arc::new(Still), carry_out, status, stop.clone()));
-        Ok(Self { mailbox, answers, next: 0, stop, _chain: chain })
+        Ok(Self { mailbox, answers, next: 0, stop })
     }
 
     /// Signatures a second, with as many batches under way as a coordinator has.
@@ -249,6 +235,15 @@ impl SendMessage for Answers {
     }
 
     fn announce(&self, _: Presence) {}
+}
+
+/// A chain that does not move.
+struct Standing(Tip);
+
+impl TrustedTip for Standing {
+    fn trusted_tip(&self) -> Result<Tip, ChainError> {
+        Ok(self.0)
+    }
 }
 
 /// The actor asks for no time.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use trestle_actors::{
-    covenant::{self, CovenantActor, CovenantHandle, CovenantInput, LocalSigner, Means, Setup},
+    covenant::{
+        self, CovenantActor, CovenantHandle, CovenantInput, Jobs, LocalSigner, Means, Setup,
+    },
     ports::SignUnbonding,
     runtime::{ActorStatus, Mailbox, run},
 };
@@ -62,7 +64,7 @@ pub(super) fn start(
         max_staking_height: parts.config.covenant.max_staking_height,
         store: Arc::clone(&parts.store),
         network: Arc::new(parts.p2p.clone()),
-        chain: parts.chain.clone(),
+        chain: Arc::new(parts.guard()),
         metrics: counters.clone(),
     };
     let means = Means {
@@ -76,19 +78,9 @@ pub(super) fn start(
     let (status, health) = watch::channel(ActorStatus::Loading);
     let actor = CovenantActor::new(setup);
     let (clock, stop) = (Arc::clone(&shared.clock), parts.stop.clone());
-    let back = mailbox.clone();
+    let mut jobs = Jobs::new(means, mailbox.clone());
     actors.tasks.spawn(async move {
-        // Bounded by the actor: it has a handful of batches under way.
-        let mut running = tokio::task::JoinSet::new();
-        let carry_out = move |job| {
-            while running.try_join_next().is_some() {}
-            let (means, back) = (means.clone(), back.clone());
-            running.spawn(async move {
-                if let Some(result) = covenant::carry_out(&means, job).await {
-                    back.send(result).await;
-                }
-            });
-        };
+        let carry_out = move |job| jobs.start(job);
         ended("covenant", run(actor, letters, clock, carry_out, status, stop).await)
     });
     feeds::health("covenant", health, || None, parts, &mut actors.tasks);

@@ -81,6 +81,11 @@ impl Wallet {
         &self.scripts
     }
 
+    /// Where a coin was spent; `None` if it was not, or is not known.
+    pub fn spent(&self, outpoint: &OutPoint) -> Option<SpentAt> {
+        self.row(outpoint).and_then(|row| row.spent)
+    }
+
     /// What is known of a coin, spent or not.
     pub fn row(&self, outpoint: &OutPoint) -> Option<&CoinRow> {
         self.rows.get(outpoint)

@@ -14,4 +14,5 @@ mod requests;
 mod scripts;
 mod spends;
 mod staking;
+mod vectors;
 mod witnesses;

@@ -11,6 +11,8 @@ mod limits;
 mod lists;
 mod unbonding;
 mod vector;
+#[path = "../../../../../proto/staking/tests/staking/vectors.rs"]
+mod vectors;
 
 use std::{net::SocketAddr, sync::Arc};
 

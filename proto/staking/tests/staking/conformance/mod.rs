@@ -1,6 +1,5 @@
-//! Conformance with data that others published. It is no part of the repository: the folder named
-//! by `TRESTLE_VECTORS` is read, else a folder `shared/vectors` in or beside any folder above this
-//! crate. Without it the tests pass and say that they were skipped; under `CI=true` they fail.
+//! Conformance with data that others published. Without it the tests pass and say that they were
+//! skipped; under `CI=true` they fail.
 
 mod block;
 mod files;
@@ -8,15 +7,11 @@ mod request;
 mod scripts;
 mod signed;
 
-use std::{
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
-/// How many tests there are in this module.
-const TESTS: usize = 8;
+use crate::vectors;
 
 /// One folder of conformance data.
 pub(crate) struct Vectors(PathBuf);
@@ -24,15 +19,7 @@ pub(crate) struct Vectors(PathBuf);
 impl Vectors {
     /// `None`, with a word to the reader, if there is no data.
     pub(crate) fn find() -> Option<Self> {
-        let found = named().or_else(beside).map(|folder| folder.join("babylon"));
-        if let Some(folder) = found.filter(|folder| folder.is_dir()) {
-            return Some(Self(folder));
-        }
-        let ci = std::env::var_os("CI").is_some_and(|value| value == "true");
-        assert!(!ci, "no conformance data: set TRESTLE_VECTORS to the folder that holds babylon/");
-        let text = format!("SKIPPED 1 of {TESTS} conformance tests: set TRESTLE_VECTORS");
-        writeln!(std::io::stderr(), "{text}").expect("somebody listens");
-        None
+        vectors::find().map(Self)
     }
 
     #[expect(clippy::disallowed_methods, reason = "a test reads its data from files")]
@@ -48,15 +35,6 @@ impl Vectors {
     pub(crate) fn json(&self, name: &str) -> Value {
         serde_json::from_str(&self.text(name)).expect("a JSON file")
     }
-}
-
-fn named() -> Option<PathBuf> {
-    std::env::var_os("TRESTLE_VECTORS").map(PathBuf::from)
-}
-
-fn beside() -> Option<PathBuf> {
-    let above = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    above.map(|folder| folder.join("shared/vectors")).find(|folder| folder.is_dir())
 }
 
 /// Reading what the files hold.
