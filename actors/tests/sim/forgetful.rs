@@ -335,6 +335,14 @@ fn payment_asked_for_again_after_a_loss__should_take_its_old_anchor_and_be_made_
     assert_eq!(world.checker.violations, []);
 }
 
+/// What a payment that was made before was made by, and whether that pays it.
+fn used(view: &PaymentView) -> (bitcoin::Txid, bool) {
+    let PaymentPhase::UsedBefore { txid, pays, .. } = &view.phase else {
+        panic!("{:?}: {:?}", view.phase, view.note);
+    };
+    (*txid, *pays)
+}
+
 #[test]
 fn payment_made_before_a_loss__should_be_found_and_not_made_again() {
     // When
@@ -345,9 +353,7 @@ fn payment_made_before_a_loss__should_be_found_and_not_made_again() {
     // Then
     let again = world.listed(1).pop().expect("it is accepted");
     assert_eq!(again.payment, sent.payment);
-    let PaymentPhase::UsedBefore { txid, pays, .. } = again.phase else {
-        panic!("{:?}: {:?}", again.phase, again.note);
-    };
+    let (txid, pays) = used(&again);
     assert_eq!((txid, pays), (sent.versions[0].txid, true));
     let (note, anchor) = (again.note.unwrap_or_default(), sent.anchor.expect("planned"));
     assert!(note.contains(&anchor.to_string()) && note.contains(&txid.to_string()), "{note}");
@@ -356,11 +362,55 @@ fn payment_made_before_a_loss__should_be_found_and_not_made_again() {
     assert_eq!(world.checker.violations, []);
 }
 
-/// Member 1 says of each payment that it was made before, and names the coin of one that was.
+/// The same while the transaction that paid is not deep: nothing is signed meanwhile.
 #[test]
-fn spent_anchor_that_one_member_makes_up__should_hold_nothing_up() {
+fn payment_made_just_before_a_loss__should_be_waited_for() {
     // Given
-    let mut world = committee(69);
+    let (mut world, sent) = forgotten_payment(65, false);
+    world.faults.block = 0;
+    world.ground.bitcoind.chain().broadcast(&sent.versions[0].transaction);
+    world.mine();
+    world.run(60_000);
+    let waiting = world.listed(1).pop().expect("it is accepted");
+    assert_eq!((waiting.phase, waiting.versions.len()), (PaymentPhase::Signing, 0));
+
+    // When
+    for _ in 0..8 {
+        world.mine();
+        world.run(10_000);
+    }
+
+    // Then
+    let over = world.listed(1).pop().expect("it is accepted");
+    assert_eq!(used(&over), (sent.versions[0].txid, true));
+    assert_eq!(world.checker.violations, []);
+}
+
+/// These members refuse everything, because the payment is bound to this coin, as they say.
+fn accuse(world: &mut World, members: &[usize], coin: bitcoin::OutPoint) {
+    for member in members {
+        world.corrupt(*member, super::world::faults::Lie::Refuse);
+    }
+    world.lies.clear();
+    let (members, coin) = (members.to_vec(), wire(coin));
+    world.tamper = Some(Box::new(move |from, to, message| {
+        let accuses = to == 0 && members.contains(&from);
+        let Message::SignShares(answer) = &message else { return vec![message] };
+        let SignShares { session, attempt, key, index, .. } = answer.clone();
+        let (code, detail) = (RefusalCode::Policy, String::new());
+        let binding = Some(Binding::Anchor(coin));
+        let refused = SignRefused { session, attempt, key, index, code, detail, binding };
+        vec![if accuses { refused.into() } else { message }]
+    }));
+}
+
+fn wire(coin: bitcoin::OutPoint) -> OutPoint {
+    OutPoint { txid: coin.txid.to_byte_array(), vout: coin.vout }
+}
+
+/// A committee that has made a payment of 100,000, deep in the chain, and what it was bound to.
+fn with_payment(seed: u64) -> (World, PaymentView, bitcoin::OutPoint) {
+    let mut world = committee(seed);
     world.fund(900_000);
     world.must_pay(100_000);
     let paid = world.listed(1).pop().expect("it is accepted");
@@ -369,16 +419,14 @@ fn spent_anchor_that_one_member_makes_up__should_hold_nothing_up() {
         world.run(1_000);
     }
     let anchor = paid.anchor.expect("planned");
-    let anchor = OutPoint { txid: anchor.txid.to_byte_array(), vout: anchor.vout };
-    world.corrupt(1, super::world::faults::Lie::Refuse);
-    world.lies.clear();
-    world.tamper = Some(changing(1, Some(0), move |message| {
-        let Message::SignShares(answer) = message else { return None };
-        let SignShares { session, attempt, key, index, .. } = answer.clone();
-        let (code, detail) = (RefusalCode::Policy, String::new());
-        let binding = Some(Binding::Anchor(anchor));
-        Some(vec![SignRefused { session, attempt, key, index, code, detail, binding }.into()])
-    }));
+    (world, paid, anchor)
+}
+
+#[test]
+fn spent_anchor_that_one_member_makes_up__should_hold_nothing_up() {
+    // Given
+    let (mut world, _, anchor) = with_payment(69);
+    accuse(&mut world, &[1], anchor);
 
     // When
     for _ in 0..3 {
@@ -398,16 +446,7 @@ fn coin_that_was_just_spent__should_not_be_waited_for_on_one_members_word() {
     world.must_pay(20_000);
     world.faults.block = 0;
     let spent = world.listed(1).pop().and_then(|one| one.anchor).expect("it was paid");
-    let spent = OutPoint { txid: spent.txid.to_byte_array(), vout: spent.vout };
-    world.corrupt(1, super::world::faults::Lie::Refuse);
-    world.lies.clear();
-    world.tamper = Some(changing(1, Some(0), move |message| {
-        let Message::SignShares(answer) = message else { return None };
-        let SignShares { session, attempt, key, index, .. } = answer.clone();
-        let (code, detail) = (RefusalCode::Policy, String::new());
-        let binding = Some(Binding::Anchor(spent));
-        Some(vec![SignRefused { session, attempt, key, index, code, detail, binding }.into()])
-    }));
+    accuse(&mut world, &[1], spent);
 
     // When
     world.want_payment(50_000, Some(5));
@@ -417,4 +456,38 @@ fn coin_that_was_just_spent__should_not_be_waited_for_on_one_members_word() {
     let view = world.listed(1).pop().expect("it is accepted");
     assert_eq!(view.versions.len(), 1, "{:?}: {:?}", view.phase, view.note);
     assert_eq!(world.checker.violations, []);
+}
+
+/// The same amount to the same recipient each month: what paid the last one did not pay this one.
+#[test]
+fn anchor_of_another_payment_of_the_same__should_not_make_it_be_over() {
+    // Given
+    let (mut world, last, anchor) = with_payment(64);
+    accuse(&mut world, &[1], anchor);
+
+    // When
+    world.want_the_same_again();
+    world.run(60_000);
+
+    // Then
+    let this = world.listed(1).pop().expect("it is accepted");
+    assert_ne!(this.payment, last.payment);
+    assert_eq!(this.versions.len(), 1, "{:?}: {:?}", this.phase, this.note);
+}
+
+/// Two of three can not both be liars where one may be: the payment can never be made.
+#[test]
+fn spent_anchor_that_many_members_name__should_make_it_be_over() {
+    // Given
+    let (mut world, last, anchor) = with_payment(63);
+    accuse(&mut world, &[1, 2], anchor);
+
+    // When
+    world.want_payment(50_000, Some(5));
+    world.run(60_000);
+
+    // Then
+    let this = world.listed(1).pop().expect("it is accepted");
+    assert_eq!(used(&this), (last.versions[0].txid, false));
+    assert_eq!(world.must_view().wallet.reserved.to_sat(), 0, "its coins are free");
 }

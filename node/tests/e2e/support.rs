@@ -68,6 +68,22 @@ pub(crate) async fn online(devnet: &Devnet, members: usize) -> Result<()> {
     .await
 }
 
+/// Longest time until a member that died is shown to be away: its TCP connections end with it, and
+/// a QUIC connection that nobody answers on ends after ten seconds.
+const AWAY: Duration = Duration::from_secs(20);
+
+/// Waits until the coordinator shows all members with these indexes to be away.
+pub(crate) async fn away(devnet: &Devnet, gone: &[u64]) -> Result<()> {
+    wait::until(&format!("the members {gone:?} to be away"), AWAY, async || {
+        let committee = committee(devnet).await?;
+        let all = committee["members"].as_array().cloned().unwrap_or_default();
+        let away = all.iter().filter(|member| member["live"]["online"] == false);
+        let away = away.filter(|member| gone.contains(&number(&member["index"]))).count();
+        Ok((away == gone.len()).then_some(()))
+    })
+    .await
+}
+
 /// Makes a key and gives its address.
 pub(crate) async fn make_key(devnet: &Devnet) -> Result<Address> {
     online(devnet, devnet.committee.len()).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use eyre::{OptionExt as _, Result, ensure};
+use eyre::{OptionExt as _, Result, WrapErr as _, ensure};
 use serde_json::Value;
 use trestle_devnet::{network::staking::StakingOptions, wait};
 use trestle_staking::events::Queue;
@@ -22,6 +22,29 @@ async fn events__should_be_among_those_of_the_node() -> Result<()> {
         ensure!(event["staking_tx"] == stake.outpoint.txid.to_string(), "{event}");
         ensure!(event["reverted"] == false && event["number"].as_u64() > Some(0), "{event}");
         Ok(())
+    })
+    .await
+}
+
+/// The value locked as of each confirmed block, for those who ask for it.
+#[tokio::test]
+async fn confirmed_info__should_reach_its_queue_where_the_config_has_it() -> Result<()> {
+    let coordinator_settings = vec!["staking.confirmed_info = true".into()];
+    let options = StakingOptions { amqp: true, coordinator_settings, ..small() };
+    play(&options, async |net| {
+        active(net, 2).await?;
+        let rabbit = net.rabbit.as_ref().ok_or_eyre("a broker")?;
+        let mut last = Value::Null;
+        wait::until("the two bitcoins to be told as locked", PATIENCE, async || {
+            for taken in rabbit.take(Queue::ConfirmedInfo.name()).await? {
+                let id = format!(":{}:confirmed_info", taken.body["height"]);
+                ensure!(taken.message_id.ends_with(&id), "{}: {}", taken.message_id, taken.body);
+                last = taken.body;
+            }
+            Ok((last["tvl"] == 200_000_000).then_some(()))
+        })
+        .await
+        .wrap_err_with(|| format!("the last was {last}"))
     })
     .await
 }

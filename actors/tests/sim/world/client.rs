@@ -80,6 +80,16 @@ impl World {
         self.ask_again();
     }
 
+    /// Somebody wants what was paid last once more, under another id.
+    pub(crate) fn want_the_same_again(&mut self) {
+        let last = self.client.payments.last().expect("something was paid");
+        let mut request = last.request.clone();
+        request.idempotency_key.push_str(" again");
+        let script = last.script.clone();
+        self.client.payments.push(Wanted { request, script, asked: None, id: None });
+        self.ask_again();
+    }
+
     /// Runs until there is a key, and until everyone knows it.
     pub(crate) fn must_make_key(&mut self) {
         self.want_key();

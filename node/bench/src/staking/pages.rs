@@ -104,6 +104,7 @@ fn ours(world: &World, store: &Arc<dyn Store>, stop: &CancellationToken) -> Resu
         max_body: 8_192,
         rate_limit: u32::MAX,
         cors_origins: Vec::new(),
+        confirmed_info: false,
     };
     let unbond: Unbond = Arc::new(|_| Box::pin(std::future::ready(Err(RequestError::Busy))));
     let (_, status) = watch::channel(StakingStatus::default());

@@ -27,6 +27,8 @@ pub struct StakingConfig {
     pub rate_limit: u32,
     /// Origins whose pages may read the API (`https://stake.example.org`), or `*`.
     pub cors_origins: Vec<String>,
+    /// Whether the event stream has the value locked as of each last confirmed block too.
+    pub confirmed_info: bool,
 }
 
 /// The broker that gets the events of staking.
@@ -107,6 +109,7 @@ pub(super) fn staking(section: &Section<'_>, folder: &Path) -> Option<StakingCon
         cors_origins: section
             .list("cors_origins", "origins (https://HOST), or \"*\"", origin)
             .unwrap_or_default(),
+        confirmed_info: section.boolean("confirmed_info").unwrap_or(false),
     };
     section.finish();
     (section.is_present() && enable).then_some(config)

@@ -20,6 +20,7 @@ mod params;
 mod psbt;
 mod reads;
 mod rules;
+mod signer;
 mod stake;
 mod unbond;
 mod wallet;

@@ -19,6 +19,7 @@ use super::{
     key::StakerKey,
     psbt,
     rules::RulesArgs,
+    signer::SignerArgs,
     wallet,
 };
 use crate::{
@@ -33,6 +34,9 @@ pub(in crate::cli) struct UnbondArgs {
     txid: Txid,
     #[command(flatten)]
     signer: SignerArgs,
+    /// The staker's 64-byte signature.
+    #[arg(long, value_name = "HEX", group = "signer")]
+    signature: Option<Signature>,
     #[command(flatten)]
     rules: RulesArgs,
     #[command(flatten)]
@@ -43,27 +47,6 @@ pub(in crate::cli) struct UnbondArgs {
     confirm: ConfirmArgs,
     #[command(flatten)]
     follow: FollowArgs,
-}
-
-/// Who has the staker's key.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct SignerArgs {
-    /// A file with the staker's private key (hexadecimal or WIF), mode 0600; - is stdin.
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// A wallet of bitcoind that has the staker's key.
-    #[arg(long, value_name = "NAME")]
-    wallet: Option<String>,
-    /// Writes a PSBT for any wallet and sends nothing; come back with --signed-psbt.
-    #[arg(long, value_name = "FILE")]
-    psbt_out: Option<PathBuf>,
-    /// The PSBT, signed.
-    #[arg(long, value_name = "FILE")]
-    signed_psbt: Option<PathBuf>,
-    /// The staker's 64-byte signature.
-    #[arg(long, value_name = "HEX")]
-    signature: Option<Signature>,
 }
 
 #[derive(Serialize)]
@@ -105,8 +88,7 @@ pub(super) async fn run(output: &Output, args: UnbondArgs) -> Result<(), CliErro
     }
     api.ask("/v1/unbonding/eligibility", &[("staking_tx_hash_hex", &txid)]).await?;
     output.note(&summary(&found));
-    let stdin = args.signer.key_file.as_deref().is_some_and(|file| file == "-");
-    args.confirm.ask(output, "Unbond it?", stdin)?;
+    args.confirm.ask(output, "Unbond it?", args.signer.reads_stdin())?;
     let signature = args.sign(&found, &unbonding).await?;
     if !unbonding.verify_staker(&signature) {
         return Err(CliError::failed("the signature is not the staker's for this unbonding")
@@ -160,7 +142,7 @@ impl UnbondArgs {
         if let Some(file) = &self.signer.signed_psbt {
             return in_psbt(&psbt::read(file)?);
         }
-        self.signer.signature.ok_or_else(|| CliError::usage("who signs?"))
+        self.signature.ok_or_else(|| CliError::usage("who signs?"))
     }
 }
 

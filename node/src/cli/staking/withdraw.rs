@@ -22,6 +22,7 @@ use super::{
     key::StakerKey,
     psbt,
     rules::RulesArgs,
+    signer::SignerArgs,
     wallet,
 };
 use crate::cli::{CliError, output::Output, table::pairs};
@@ -51,24 +52,6 @@ pub(in crate::cli) struct WithdrawArgs {
     chain: ChainArgs,
     #[command(flatten)]
     confirm: ConfirmArgs,
-}
-
-/// Who has the staker's key.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct SignerArgs {
-    /// A file with the staker's private key (hexadecimal or WIF), mode 0600; - is stdin.
-    #[arg(long, value_name = "FILE")]
-    key_file: Option<PathBuf>,
-    /// A wallet of bitcoind that has the staker's key.
-    #[arg(long, value_name = "NAME")]
-    wallet: Option<String>,
-    /// Writes a PSBT for any wallet and sends nothing; come back with --signed-psbt.
-    #[arg(long, value_name = "FILE")]
-    psbt_out: Option<PathBuf>,
-    /// The PSBT, signed; with the same transactions, address and fee rate.
-    #[arg(long, value_name = "FILE")]
-    signed_psbt: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -124,8 +107,7 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
         return output.result(&done, text);
     }
     output.note(&format!("withdraw  {} to {to}\nfee       {}", both(left), both(fee)));
-    let stdin = args.signer.key_file.as_deref().is_some_and(|file| file == "-");
-    args.confirm.ask(output, "Sign and send it?", stdin)?;
+    args.confirm.ask(output, "Sign and send it?", args.signer.reads_stdin())?;
     let signed = args.sign(&chain, withdrawal).await?;
     chain.broadcast(&signed).await?;
     done.broadcast = true;

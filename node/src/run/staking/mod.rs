@@ -109,8 +109,10 @@ async fn start_index(
     counters.register_compatible(parts.registry);
     counters.register(metrics::ours(parts.registry));
     gauges::lag("staking", counters.height.clone(), parts);
-    let told =
-        if part.coordinates.is_some() { Events::On { confirmed_info: false } } else { Events::Off };
+    let told = part.coordinates.map_or(Events::Off, |config| {
+        let confirmed_info = config.confirmed_info;
+        Events::On { confirmed_info }
+    });
     let settings = Settings { events: told, ..Settings::default() };
     let params = Arc::new(global.params.clone());
     let store = Arc::clone(&parts.store);

@@ -148,11 +148,7 @@ pub fn plan(
     height: u32,
     limits: &Limits,
 ) -> Result<Plan, PlanError> {
-    check_recipients(recipients)?;
-    if rate > limits.max_rate {
-        return Err(PlanError::RateAboveCap { rate, most: limits.max_rate });
-    }
-    let frame = Frame { recipients, change_script, height };
+    let frame = Frame::new(recipients, change_script, rate, height, limits)?;
     select::select(coins, &frame, rate, limits)
 }
 
@@ -170,11 +166,7 @@ pub fn plan_on(
     height: u32,
     limits: &Limits,
 ) -> Result<Plan, PlanError> {
-    check_recipients(recipients)?;
-    if rate > limits.max_rate {
-        return Err(PlanError::RateAboveCap { rate, most: limits.max_rate });
-    }
-    let frame = Frame { recipients, change_script, height };
+    let frame = Frame::new(recipients, change_script, rate, height, limits)?;
     select::select_on(anchor, coins, &frame, rate, limits)
 }
 
@@ -185,7 +177,21 @@ pub(crate) struct Frame<'a> {
     pub(crate) height: u32,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    fn new(
+        recipients: &'a [TxOut],
+        change_script: &'a Script,
+        rate: FeeRate,
+        height: u32,
+        limits: &Limits,
+    ) -> Result<Self, PlanError> {
+        check_recipients(recipients)?;
+        if rate > limits.max_rate {
+            return Err(PlanError::RateAboveCap { rate, most: limits.max_rate });
+        }
+        Ok(Self { recipients, change_script, height })
+    }
+
     /// A plan spending exactly these coins, the first of them as anchor. `floor` gives the least
     /// fee for a weight. Change is paid if it is worth an output; `Ok(None)` if the coins do not
     /// suffice.

@@ -18,14 +18,7 @@ pub(super) fn select(
     rate: FeeRate,
     limits: &Limits,
 ) -> Result<Plan, PlanError> {
-    let floor = |weight: Weight| weight::fee(rate, weight);
-    let own_cost = floor(Weight::from_wu(weight::INPUT)).ok_or(PlanError::Overflow)?;
-    // A coin that costs more to spend than it is worth is left alone.
-    let mut useful: Vec<&Coin> = coins.iter().filter(|c| c.output.value > own_cost).collect();
-    useful.sort_by(|a, b| {
-        let key = |c: &Coin| (!c.confirmed, std::cmp::Reverse(c.output.value), c.outpoint);
-        key(a).cmp(&key(b))
-    });
+    let mut useful = by_worth(coins, rate)?;
     useful.dedup_by_key(|coin| coin.outpoint);
 
     if let Some(plan) = without_change(&useful, frame, rate, limits)? {
@@ -41,13 +34,20 @@ pub(super) fn select_on(
     rate: FeeRate,
     limits: &Limits,
 ) -> Result<Plan, PlanError> {
-    let floor = |weight: Weight| weight::fee(rate, weight);
-    let own_cost = floor(Weight::from_wu(weight::INPUT)).ok_or(PlanError::Overflow)?;
-    let others = coins.iter().filter(|coin| coin.outpoint != anchor.outpoint);
-    let mut others: Vec<&Coin> = others.filter(|coin| coin.output.value > own_cost).collect();
-    others.sort_by_key(|c| (!c.confirmed, std::cmp::Reverse(c.output.value), c.outpoint));
+    let mut others = by_worth(coins, rate)?;
+    others.retain(|coin| coin.outpoint != anchor.outpoint);
     others.insert(0, anchor);
     largest_first(&others, coins, frame, rate, limits)
+}
+
+/// Confirmed coins first, the largest first, without those that cost more to spend than they are
+/// worth.
+fn by_worth(coins: &[Coin], rate: FeeRate) -> Result<Vec<&Coin>, PlanError> {
+    let own_cost = weight::fee(rate, Weight::from_wu(weight::INPUT)).ok_or(PlanError::Overflow)?;
+    let mut useful: Vec<&Coin> = coins.iter().filter(|c| c.output.value > own_cost).collect();
+    let key = |c: &Coin| (!c.confirmed, std::cmp::Reverse(c.output.value), c.outpoint);
+    useful.sort_by_key(|coin| key(coin));
+    Ok(useful)
 }
 
 fn largest_first(

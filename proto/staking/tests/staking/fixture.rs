@@ -1,22 +1,25 @@
 //! Keys by number, a committee of three, stakes, and consensus' own opinion of a spend.
 
+#[path = "../../../chain/src/testing/consensus.rs"]
+mod judge;
+
 use std::collections::BTreeMap;
 
 use bitcoin::{
     Amount, OutPoint, PublicKey, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
     XOnlyPublicKey,
     absolute::LockTime,
-    consensus::serialize,
     hashes::Hash,
     key::Keypair,
     secp256k1::{Message, Secp256k1, schnorr::Signature},
     transaction::Version,
 };
-use bitcoinconsensus::{Utxo, VERIFY_ALL_PRE_TAPROOT, VERIFY_TAPROOT};
 use trestle_staking::{
     Cap, Covenant, Stake, Tag, VersionParams,
     tx::{Funding, StakePlan},
 };
+
+pub(crate) use judge::verify as consensus;
 
 pub(crate) const STAKER: u8 = 1;
 pub(crate) const PROVIDER: u8 = 2;
@@ -109,33 +112,4 @@ pub(crate) fn transaction(spends: &[(OutPoint, Witness)], output: Vec<TxOut>) ->
         input: spends.iter().map(input).collect(),
         output,
     }
-}
-
-/// Runs Bitcoin's consensus code over every input.
-pub(crate) fn consensus(
-    transaction: &Transaction,
-    spent: &[TxOut],
-) -> Result<(), bitcoinconsensus::Error> {
-    assert_eq!(transaction.input.len(), spent.len());
-    let bytes = serialize(transaction);
-    let utxos: Vec<Utxo> = spent
-        .iter()
-        .map(|output| Utxo {
-            script_pubkey: output.script_pubkey.as_bytes().as_ptr(),
-            script_pubkey_len: u32::try_from(output.script_pubkey.len()).expect("short"),
-            value: i64::try_from(output.value.to_sat()).expect("below 21 million"),
-        })
-        .collect();
-    let flags = VERIFY_ALL_PRE_TAPROOT | VERIFY_TAPROOT;
-    for (input, output) in spent.iter().enumerate() {
-        bitcoinconsensus::verify_with_flags(
-            output.script_pubkey.as_bytes(),
-            output.value.to_sat(),
-            &bytes,
-            Some(&utxos),
-            input,
-            flags,
-        )?;
-    }
-    Ok(())
 }

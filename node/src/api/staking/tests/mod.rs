@@ -61,6 +61,7 @@ fn config() -> StakingConfig {
         max_body: 4_096,
         rate_limit: 10_000,
         cors_origins: vec!["https://stake.example.org".into()],
+        confirmed_info: false,
     }
 }
 
