@@ -145,5 +145,5 @@ pub async fn prepare(
         compute(pool, move || Prepared::all(&piece, &params))
     });
     let done: Option<Vec<Vec<Prepared>>> = join_all(work).await.into_iter().collect();
-    Some(done?.concat())
+    Some(done?.into_iter().flatten().collect())
 }

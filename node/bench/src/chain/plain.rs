@@ -115,7 +115,7 @@ fn call(method: &str, params: Value) -> Value {
 
 fn transactions(answer: &Answer<'_>, work: &impl Fn(&Block) -> Result<()>) -> Result<usize> {
     let text = answer.result.as_deref().ok_or_eyre("expected a block")?;
-    let block: Block = deserialize(&hex::decode(text)?)?;
+    let block: Block = deserialize(&const_hex::decode(text)?)?;
     work(&block)?;
     Ok(block.txdata.len())
 }
