@@ -105,6 +105,18 @@ impl Bindings {
         committee.members.iter().filter(|member| free(&member.index)).count()
     }
 
+    /// Whether too few members are left to spend a coin that the others have bound to this payment.
+    pub(super) fn strands(
+        &self,
+        committee: &Committee,
+        payment: &Hash32,
+        anchor: OutPoint,
+    ) -> bool {
+        let said = self.anchors.get(payment);
+        let count = said.into_iter().flat_map(BTreeMap::values).filter(|one| **one == Some(anchor));
+        committee.members.len() < count.count() + usize::from(committee.threshold)
+    }
+
     /// The coins that a payment should do without.
     pub(super) fn avoided(&self, committee: &Committee, payment: &Hash32) -> Avoided {
         let spare = committee.members.len().saturating_sub(usize::from(committee.threshold));
@@ -204,7 +216,7 @@ impl CoordinatorActor {
 
     /// A coin that a member names is spent, deep, by what makes exactly this payment; or by whatever
     /// it is, and more members than could all be liars name it.
-    fn used_before(&self, id: Hash32) -> Option<PaymentEvent> {
+    pub(super) fn used_before(&self, id: Hash32) -> Option<PaymentEvent> {
         let row = self.payments.get(&id)?;
         let seat = self.seats.get(&row.committee)?;
         let spare = seat.committee.members.len().saturating_sub(seat.committee.threshold.into());
@@ -223,7 +235,7 @@ impl CoordinatorActor {
     /// Has what spent the coins that members name looked up. `true` while that is not known, or
     /// while a transaction that makes the payment is not deep: whoever names other coins holds
     /// nothing up for longer than the look takes.
-    fn looks_up(&mut self, id: Hash32) -> bool {
+    pub(super) fn looks_up(&mut self, id: Hash32) -> bool {
         let Some(row) = self.payments.get(&id) else { return false };
         let Some(seat) = self.seats.get(&row.committee) else { return false };
         let present = row.payment.bound().map(|bound| *bound.anchor);

@@ -30,7 +30,12 @@ impl CoordinatorActor {
             return Ok(Ok(self.payment_view(&id, &row)));
         }
         let elsewhere = self.bindings.elsewhere(&id, row.payment.bound());
-        let event = PaymentEvent::Cancelled { elsewhere };
+        let seat = self.seats.get(committee);
+        let stranded = seat.is_some_and(|seat| {
+            let anchor = row.payment.bound().map(|bound| *bound.anchor);
+            anchor.is_some_and(|anchor| self.bindings.strands(&seat.committee, &id, anchor))
+        });
+        let event = PaymentEvent::Cancelled { elsewhere, stranded };
         if let Err(Refusal::Rejected(reject)) = row.payment.apply(&event) {
             let text = format!("payment {id} cannot be cancelled: {reject}");
             return Ok(Err(Denied::Invalid(text)));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bitcoin::{Block, BlockHash, OutPoint, Txid};
 use trestle_chain::{
-    payment::{Effect, Event as PaymentEvent},
+    payment::{Bound, Effect, Event as PaymentEvent},
     wallet::{Changes, Spend},
 };
 use trestle_store::Batch;
@@ -108,6 +108,7 @@ impl CoordinatorActor {
                     .map_err(|_| Fault::Invariant("the wallet and its cursor disagree"))?;
                 store_coins(committee, &changes, batch);
                 self.spent(&changes.spends, block, *hash, batch, owed)?;
+                self.named_spent(committee, batch, owed)?;
                 let event = PaymentEvent::TipAdvanced { height: *height };
                 self.all_payments(committee, &event, batch, owed)
             }
@@ -161,6 +162,28 @@ impl CoordinatorActor {
         Ok(())
     }
 
+    /// Payments that members have bound to another coin end by what spends that, if it is deep,
+    /// before they end by what spends their own.
+    fn named_spent(
+        &mut self,
+        committee: &str,
+        batch: &mut Batch,
+        owed: &mut Vec<(Hash32, Vec<Effect>)>,
+    ) -> Result<(), Fault> {
+        for id in self.open_payments(committee) {
+            let bound = self.payments.get(&id).and_then(|row| row.payment.bound());
+            if bound.is_none_or(Bound::may_confirm) {
+                continue;
+            }
+            self.looks_up(id);
+            if let Some(event) = self.used_before(id) {
+                self.end_sessions(id);
+                owed.push((id, self.apply_payment(id, &event, batch)?));
+            }
+        }
+        Ok(())
+    }
+
     fn spend_events(
         &self,
         spend: &Spend,
@@ -183,7 +206,9 @@ impl CoordinatorActor {
                 let pays = spender
                     .zip(own)
                     .is_some_and(|(spender, own)| row.payment.is_made_by(spender, own));
-                events.push((*id, PaymentEvent::AnchorSpentByOther { txid, height, pays }));
+                let elsewhere = self.bindings.elsewhere(id, Some(bound));
+                let event = PaymentEvent::AnchorSpentByOther { txid, height, pays, elsewhere };
+                events.push((*id, event));
             } else if bound.inputs().contains(&outpoint) {
                 events.push((*id, PaymentEvent::InputSpentByOther { outpoint, height }));
             }
@@ -201,7 +226,9 @@ impl CoordinatorActor {
             let Some(bound) = row.payment.bound().filter(|_| *id != confirmed) else { continue };
             if lost.contains(&bound.anchor.txid) {
                 let (txid, pays) = (*txid, false);
-                events.push((*id, PaymentEvent::AnchorSpentByOther { txid, height, pays }));
+                let elsewhere = self.bindings.elsewhere(id, Some(bound));
+                let event = PaymentEvent::AnchorSpentByOther { txid, height, pays, elsewhere };
+                events.push((*id, event));
                 continue;
             }
             let inputs = bound.inputs().into_iter().filter(|input| lost.contains(&input.txid));

@@ -47,6 +47,27 @@ impl World {
     }
 }
 
+/// Three of four must sign: with two of them bound, two are left, and nothing can spend the coin.
+#[test]
+fn payment_that_strands_its_anchor__should_say_so_when_it_is_cancelled() {
+    // Given
+    let mut world = World::new(92, 4, 3);
+    world.must_make_key();
+    world.must_fund(&[1_000_000]);
+    world.faults.block = 0;
+    world.cut_off(3);
+    world.cut_off(4);
+    world.want_payment(100_000, Some(5));
+    world.run(30_000);
+
+    // When
+    let view = world.cancel("payment 0").expect("nothing is signed");
+
+    // Then
+    let (anchor, note) = (view.anchor.expect("planned"), view.note.unwrap_or_default());
+    assert!(note.contains("too few are left") && note.contains(&anchor.to_string()), "{note}");
+}
+
 #[test]
 fn payment_that_members_refuse__should_be_cancelled_for_good_and_free_its_coins() {
     // Given

@@ -27,7 +27,9 @@ const MAX_FILE: u64 = 1 << 20;
 
 fn read(file: &Path) -> Result<String, ConfigError> {
     let size = std::fs::metadata(file).map_err(|e| {
-        ConfigError::file(file, format!("cannot be read: {e}; `trestle node init` writes one"))
+        let text = "`trestle node init` writes a config, and docs/operating.md says how to make the \
+                    shared parameters";
+        ConfigError::file(file, format!("cannot be read: {e}; {text}"))
     })?;
     if size.len() > MAX_FILE {
         return Err(ConfigError::file(file, format!("larger than {MAX_FILE} bytes")));

@@ -92,6 +92,10 @@ pub(super) async fn pay(
         let what = "idempotency_key: expected 1 to 64 printable ASCII characters without spaces";
         return Err(ApiError::invalid(what));
     }
+    if matches!(key.as_str(), "." | "..") {
+        // Such a part of a path is taken for a folder, so nobody could name the payment.
+        return Err(ApiError::invalid("idempotency_key: expected more than dots"));
+    }
     if body.recipients.is_empty() || body.recipients.len() > MAX_RECIPIENTS {
         return Err(ApiError::invalid(format!("recipients: expected 1 to {MAX_RECIPIENTS}")));
     }

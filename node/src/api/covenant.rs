@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request, State, rejection::JsonRejection},
-    http::{StatusCode, header},
+    body::Bytes,
+    extract::{DefaultBodyLimit, Request, State, rejection::BytesRejection},
+    http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
@@ -57,26 +58,37 @@ pub fn router(handle: CovenantHandle, token: Token) -> Router {
 }
 
 async fn admit(State(token): State<Arc<Token>>, request: Request, next: Next) -> Response {
-    let given = request.headers().get(header::AUTHORIZATION);
-    let given = given.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
-    if given.is_some_and(|given| token.is(given)) {
+    if token.is_in(request.headers()) {
         return next.run(request).await;
     }
     let message = "send `Authorization: Bearer TOKEN` with the content of the member's token file";
     fault(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message.into())
 }
 
-async fn sign(
+/// Signs an unbonding, if this member's own chain and rules allow it.
+#[utoipa::path(post, path = "/v1/sign-unbonding-tx", tag = "covenant", operation_id = "sign_unbonding",
+    request_body = SignUnbondingDto, security(("covenant_token" = [])),
+    responses(
+        (status = 200, body = Envelope<SignatureDto>),
+        (status = 400, body = FaultDto, description = "BAD_REQUEST: a field has another form, or a rule is not kept"),
+        (status = 401, body = FaultDto, description = "UNAUTHORIZED: no token, or another"),
+        (status = 413, body = FaultDto, description = "The body is too large"),
+        (status = 500, body = FaultDto, description = "INTERNAL_SERVICE_ERROR: the key is not held, the signer or the member's chain is not available, or too much at once: ask again"),
+    ))]
+pub(super) async fn sign(
     State(handle): State<CovenantHandle>,
-    body: Result<Json<SignUnbondingDto>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Json(body) = match body {
+    // Whatever its content type: some clients name none.
+    let body = match body {
+        Ok(body) => body,
+        Err(error) => return fault(error.status(), "BAD_REQUEST", error.body_text()),
+    };
+    let body: SignUnbondingDto = match serde_json::from_slice(&body) {
         Ok(body) => body,
         Err(error) => {
-            let large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
-            let status =
-                if large { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST };
-            return fault(status, "BAD_REQUEST", error.body_text());
+            let text = format!("invalid request payload: {error}");
+            return fault(StatusCode::BAD_REQUEST, "BAD_REQUEST", text);
         }
     };
     let order = HttpOrder::parse(

@@ -73,7 +73,9 @@ impl From<Denied> for ApiError {
             Denied::NotFound(_) => (
                 StatusCode::NOT_FOUND,
                 "not_found",
-                Some("GET /v1/committees lists what this node knows"),
+                Some(
+                    "GET /v1/committees lists the committees, GET /v1/committees/NAME/payments the payments",
+                ),
             ),
             Denied::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid", None),
             Denied::NotCoordinator(_) => (

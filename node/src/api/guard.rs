@@ -42,8 +42,7 @@ impl Guard {
             return Err(ApiError::new(StatusCode::FORBIDDEN, "host", message)
                 .hint("use the listen address, or list the name under hosts in [admin]"));
         }
-        let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        if given.is_some_and(|given| self.token.is(given)) {
+        if self.token.is_in(headers) {
             return Ok(());
         }
         Err(ApiError::new(StatusCode::UNAUTHORIZED, "token", "the admin token is missing or wrong")

@@ -1,18 +1,18 @@
-//! The OpenAPI document of both listeners.
+//! The OpenAPI document of all listeners.
 
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-use super::{admin, events, public, staking};
+use super::{admin, covenant, events, public, staking};
 
 /// The document, at `/openapi.json`, with its UI at `/docs`.
 #[derive(Debug, OpenApi)]
 #[openapi(
     info(
         title = "Trestle node",
-        description = "Reads are on the public listener. Paths tagged admin are on the admin listener and need its bearer token."
+        description = "Reads are on the public listener. Paths tagged admin are on the admin listener and need its bearer token. The path tagged covenant is on a covenant member's own listener, with a token of its own."
     ),
     paths(
         public::healthz,
@@ -37,6 +37,7 @@ use super::{admin, events, public, staking};
         staking::address::pubkey_lookup,
         staking::events::staking_events,
         staking::events::staking_events_page,
+        covenant::sign,
         admin::dkg,
         admin::sign,
         admin::pay,
@@ -45,16 +46,18 @@ use super::{admin, events, public, staking};
         admin::unfreeze,
         admin::rescan,
     ),
-    modifiers(&AdminToken)
+    modifiers(&Tokens)
 )]
 pub struct ApiDoc;
 
-struct AdminToken;
+struct Tokens;
 
-impl Modify for AdminToken {
+impl Modify for Tokens {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("admin_token", SecurityScheme::Http(scheme));
+        for name in ["admin_token", "covenant_token"] {
+            components.add_security_scheme(name, SecurityScheme::Http(scheme.clone()));
+        }
     }
 }

@@ -224,7 +224,7 @@ async fn openapi__should_describe_every_route() {
     let document: Value = api.must_get("/openapi.json").await.json().await.expect("JSON");
 
     let paths = document["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 29, "{:?}", paths.keys());
+    assert_eq!(paths.len(), 30, "{:?}", paths.keys());
     assert!(document["components"]["schemas"]["PaymentDto"].is_object());
     let docs = api.must_get("/docs/").await;
     assert_eq!(docs.status(), StatusCode::OK);

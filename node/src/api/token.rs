@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use axum::http::{HeaderMap, header};
 use rand::{RngCore as _, rngs::OsRng};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -45,6 +46,13 @@ impl Token {
     /// The text, to be sent to the node it belongs to.
     pub fn expose_secret(&self) -> &str {
         &self.0
+    }
+
+    /// Whether a request has it. The scheme may be in any case (RFC 9110, 11.1).
+    pub fn is_in(&self, headers: &HeaderMap) -> bool {
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, token) = given.and_then(|given| given.split_once(' ')).unwrap_or_default();
+        scheme.eq_ignore_ascii_case("bearer") && self.is(token)
     }
 
     /// Whether it is this one, in a time that depends on nothing but the given text's length.

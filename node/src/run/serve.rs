@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::FutureExt as _;
 use prometheus_client::registry::Registry;
 use rand::{RngCore as _, rngs::OsRng};
 use tokio::{
@@ -287,12 +288,8 @@ fn serve_http(
         token_file: std::path::absolute(&config.token_file).map_err(failed)?,
         p2p: state.facts.listen.clone(),
     };
-    for (listener, routes, what) in [
-        (api, public::router(state), "serving the API"),
-        (admin, admin_routes, "serving the admin API"),
-    ] {
-        let served = server::serve(listener, routes, stop.clone());
-        tasks.spawn(async move { served.await.map_err(|source| RunError::Io { what, source }) });
+    for (listener, routes) in [(api, public::router(state)), (admin, admin_routes)] {
+        tasks.spawn(server::serve(listener, routes, stop.clone()).map(Ok));
     }
     Ok(endpoints)
 }
@@ -318,9 +315,8 @@ fn serve_signing(
     stop: &CancellationToken,
 ) {
     let (Some((listener, token)), Some(covenant)) = (listener, covenant) else { return };
-    let what = "serving signatures";
-    let served = server::serve(listener, api::covenant::router(covenant, token), stop.clone());
-    tasks.spawn(async move { served.await.map_err(|source| RunError::Io { what, source }) });
+    let routes = api::covenant::router(covenant, token);
+    tasks.spawn(server::serve(listener, routes, stop.clone()).map(Ok));
 }
 
 fn facts(prepared: &Prepared, listen: Vec<String>) -> NodeFacts {

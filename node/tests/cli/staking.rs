@@ -135,6 +135,34 @@ async fn key_file__should_stake_and_withdraw() {
     ground.must_withdraw(txid(&done), &["--key-file", "key"]).await;
 }
 
+/// A transaction in the mempool can be replaced by one that pays more: a second stake must not.
+#[tokio::test]
+async fn key_file__should_not_replace_its_stake_in_the_mempool() {
+    let ground = Ground::new().await;
+    let secret = "0808080808080808080808080808080808080808080808080808080808080808";
+    ground.folder.write("key", secret);
+    chmod(&ground.folder.path("key"), 0o600);
+    let secp = Secp256k1::new();
+    let key = Keypair::from_seckey_str(&secp, secret).expect("a key");
+    let p2tr = Address::p2tr(&secp, key.x_only_public_key().0, None, Network::Regtest).to_string();
+    ground.must_fund(&p2tr, 400_000).await;
+    ground.must_fund(&p2tr, 300_000).await;
+    let stake = |rate: &'static str| {
+        let with = ["--amount", "200000 sats", "--key-file", "key", "--yes", "--fee-rate", rate];
+        [&STAKE[..5], &with].concat()
+    };
+
+    let first = ground.must_run(&stake("2"));
+    let second = ground.must_run(&stake("20"));
+    let third = ground.run(&stake("50"));
+
+    assert_eq!(third.code, 1, "{}", third.stderr);
+    assert!(third.stderr.contains("every coin there is being spent"), "{}", third.stderr);
+    ground.must_mine(1).await;
+    ground.must_be_confirmed(&first).await;
+    ground.must_be_confirmed(&second).await;
+}
+
 #[tokio::test]
 async fn wallet__should_stake_and_withdraw() {
     let ground = Ground::new().await;

@@ -7,12 +7,14 @@ use trestle_devnet::network::staking::StakingNet;
 
 use crate::support::{active, play, small};
 
-/// Starts the coordinator, which must refuse. Gives what it logged.
+/// Starts the coordinator, which must say that its config or its parameters cannot be used. Gives
+/// what it logged.
 async fn refused(net: &mut StakingNet) -> Result<String> {
+    const CONFIG: Option<i32> = Some(5);
     let before = net.coordinator.logged().len();
     net.coordinator.start()?;
     let status = net.coordinator.wait_end().await?;
-    ensure!(!status.success(), "it ended with {status}");
+    ensure!(status.code() == CONFIG, "it ended with {status}");
     Ok(net.coordinator.logged().split_off(before))
 }
 

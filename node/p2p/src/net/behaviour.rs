@@ -121,8 +121,9 @@ fn relay_server(local: PeerId) -> relay::Behaviour {
     relay
 }
 
-/// A connection whose other end has gone is noticed within 35 s; a machine that is busy signing
-/// may take some seconds to answer.
+/// A machine that is busy signing may take some seconds to answer. libp2p forgives one failure, so a
+/// TCP connection whose other end hangs or is cut off is given up after 70 s at most: twice
+/// the interval and the timeout.
 fn ping() -> ping::Config {
     ping::Config::new().with_interval(Duration::from_secs(15)).with_timeout(Duration::from_secs(20))
 }

@@ -37,11 +37,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// What browsers send when they connect again.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Events with numbers above `after`, the lowest first. `next_key` is the `after` of the next page,
-/// empty where there is none yet.
+/// Events with numbers above `after`, the lowest first. `next_key` is the `pagination_key`, or the
+/// `after`, of the next page, empty where there is none yet.
 #[utoipa::path(get, path = "/v1/staking/events/page", tag = "staking",
     params(
         ("after" = Option<u64>, Query, description = "The number of the last event that is known; 0 without it"),
+        ("pagination_key" = Option<u64>, Query, description = "`next_key` of the page before; it wins over `after`"),
         ("limit" = Option<u64>, Query, description = "At most so many, up to 500; 100 without it"),
     ),
     responses((status = 200, body = Envelope<Vec<StakingEventDto>>), (status = 400, body = FaultDto)))]
@@ -49,7 +50,10 @@ pub(in crate::api) async fn staking_events_page(
     State(state): State<Arc<StakingState>>,
     input: Input,
 ) -> Answer<Vec<StakingEventDto>> {
-    let after = input.number("after")?.unwrap_or(0);
+    let after = match input.number("pagination_key")? {
+        Some(next) => next,
+        None => input.number("after")?.unwrap_or(0),
+    };
     let limit = input.number("limit")?.unwrap_or(READ.into());
     if !(1..=MOST).contains(&limit) {
         return Err(StakingError::bad(format!("invalid limit: expected 1 to {MOST}")));

@@ -97,7 +97,10 @@ async fn up(output: &Output, args: &DevnetArgs) -> Result<(), CliError> {
     output.note("starting bitcoind and the nodes");
     let devnet = Devnet::start(&args.options()).await.map_err(failed)?;
     output.result(&report::endpoints(&devnet), report::text)?;
-    output.note("Ctrl-C ends the network and removes its files");
+    output.note(match &args.dir {
+        Some(_) => "Ctrl-C ends the network; its files stay in the folder of --dir",
+        None => "Ctrl-C ends the network and removes its files",
+    });
     // The harness answers the signal: it ends every process, removes the folder and exits.
     std::future::pending::<()>().await;
     drop(devnet);

@@ -208,7 +208,8 @@ impl Chain {
         self.call("gettxout", json!([at.txid, at.vout, with_mempool])).await
     }
 
-    /// The coins of descriptors that may be spent in the next block.
+    /// The coins of descriptors that may be spent in the next block, and that no transaction in the
+    /// mempool spends: that one could be replaced by ours, whatever its sequence says.
     pub(super) async fn scan(
         &self,
         descriptors: &[String],
@@ -226,7 +227,36 @@ impl Chain {
             let output = TxOut { value: coin.amount, script_pubkey: coin.script };
             (OutPoint::new(coin.txid, coin.vout), output)
         };
-        Ok(scan.unspents.into_iter().filter(ripe).map(coin).collect())
+        let coins: Vec<_> = scan.unspents.into_iter().filter(ripe).map(coin).collect();
+        let free = self.free(&coins).await?;
+        if free.is_empty() && !coins.is_empty() {
+            let what = "every coin there is being spent by a transaction in the mempool";
+            return Err(CliError::failed(what).hint("wait until it is confirmed, or add coins"));
+        }
+        Ok(free)
+    }
+
+    /// Those that no transaction in the mempool spends.
+    async fn free(&self, coins: &[(OutPoint, TxOut)]) -> Result<Vec<(OutPoint, TxOut)>, CliError> {
+        #[derive(Deserialize)]
+        struct Spending {
+            spendingtxid: Option<Txid>,
+        }
+        /// Asked for in one call.
+        const PIECE: usize = 1_000;
+        let mut free = Vec::with_capacity(coins.len());
+        for piece in coins.chunks(PIECE) {
+            let place = |(at, _): &(OutPoint, TxOut)| json!({ "txid": at.txid, "vout": at.vout });
+            let places: Vec<Value> = piece.iter().map(place).collect();
+            let told: Vec<Spending> = self.call("gettxspendingprevout", json!([places])).await?;
+            if told.len() != piece.len() {
+                let what = format!("bitcoind told of {} coins of {}", told.len(), piece.len());
+                return Err(CliError::failed(what));
+            }
+            let unspent = piece.iter().zip(told).filter(|(_, told)| told.spendingtxid.is_none());
+            free.extend(unspent.map(|(coin, _)| coin.clone()));
+        }
+        Ok(free)
     }
 
     /// A transaction by its id, with the height of its block; not all bitcoinds find all.

@@ -96,12 +96,18 @@ impl<'p> Finder<'p> {
         unbonding: &Transaction,
     ) -> Result<(Withdrawable, Timelock), CliError> {
         let at = OutPoint::new(unbonding.compute_txid(), 0);
-        let is = spend_of_stake(stake, params, unbonding, 0).map_err(scripts)?;
         let spends = unbonding.input[0].previous_output == stake.outpoint;
-        if !spends || !matches!(is, StakeSpend::Unbonding { .. }) {
+        // It was signed under the version of then; a reorganisation may have moved the stake into
+        // another one since.
+        let mut versions = std::iter::once(params).chain(self.params.versions());
+        let fits = versions.find(|params| {
+            let is = spend_of_stake(stake, params, unbonding, 0);
+            spends && matches!(is, Ok(StakeSpend::Unbonding { .. }))
+        });
+        let params = fits.ok_or_else(|| {
             let what = format!("{} is not the unbonding of {}", at.txid, stake.outpoint.txid);
-            return Err(CliError::failed(what));
-        }
+            CliError::failed(what)
+        })?;
         let Some(coin) = self.chain.unspent(at, true).await? else { return Err(spent(at)) };
         let value: Amount = unbonding.output[0].value;
         let height = self.height_of(coin.confirmations).await?;

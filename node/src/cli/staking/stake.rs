@@ -99,7 +99,8 @@ struct PayerArgs {
 
 #[derive(Serialize)]
 struct Done {
-    txid: String,
+    /// Null where it is known only once the transaction is signed.
+    txid: Option<String>,
     output_index: u32,
     staker: String,
     finality_provider: String,
@@ -161,6 +162,7 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
         let text = "an input is not native segwit: the stake's id is known once it is signed";
         found.push(Warning { overflow: false, text: text.into() });
     }
+    let keeps_id = psbt::keeps_id(&draft.psbt);
     for warning in &found {
         let kind = if warning.overflow { "OVERFLOW" } else { "warning" };
         output.note(&format!("{kind}: {}", warning.text));
@@ -169,6 +171,7 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
     if let Some(file) = &args.payer.psbt_out {
         psbt::write(file, &draft.psbt)?;
         done.psbt = Some(file.clone());
+        done.txid = done.txid.filter(|_| keeps_id);
         return output.result(&done, text);
     }
     output.note(&summary(&done, params));
@@ -177,11 +180,11 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
     // Its id is another now where a coin is spent through a signature script.
     let stake = check(&signed, &ground)?;
     chain.broadcast(&signed).await?;
-    done.txid = stake.outpoint.txid.to_string();
+    done.txid = Some(stake.outpoint.txid.to_string());
     done.broadcast = true;
     done.tx_hex = Some(serialize_hex(&signed));
     if let (true, Some(api)) = (args.follow.wanted(), &api) {
-        output.note(&format!("sent: {}", done.txid));
+        output.note(&format!("sent: {}", stake.outpoint.txid));
         let until = ["active", "unbonding", "unbonded", "withdrawn", "slashed", "spent_otherwise"];
         let at = stake.outpoint;
         let last = args.follow.delegation(output, api, Some(&chain), at, &until).await?;
@@ -391,7 +394,7 @@ fn refused(error: trestle_staking::tx::StakeError) -> CliError {
 
 fn done(stake: &Stake, draft: &Draft, next: u32, warnings: Vec<Warning>) -> Done {
     Done {
-        txid: stake.outpoint.txid.to_string(),
+        txid: Some(stake.outpoint.txid.to_string()),
         output_index: stake.outpoint.vout,
         staker: stake.staker.to_string(),
         finality_provider: stake.finality_provider.to_string(),
@@ -426,7 +429,7 @@ fn summary(done: &Done, params: &VersionParams) -> String {
 
 fn text(done: &Done) -> String {
     let mut lines = vec![
-        ("txid", done.txid.clone()),
+        ("txid", done.txid.clone().unwrap_or_else(|| "known once it is signed".into())),
         (
             "stake",
             format!("{} for {} blocks", both(Amount::from_sat(done.value_sats)), done.blocks),

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     api::staking::{HttpMetrics, StakingState, Unbond},
-    config::{Config, GlobalFile, StakingConfig},
+    config::{Config, ConfigError, GlobalFile, StakingConfig},
     metrics,
 };
 
@@ -186,15 +186,16 @@ fn pipeline(
 }
 
 fn cannot_load(error: &LoadError, file: &Path) -> RunError {
-    RunError::Staking(match error {
-        LoadError::History(_) => format!(
-            "{}: {error}; versions may be appended to it, never changed: put the earlier file \
-             back, with new versions at its end",
-            file.display()
-        ),
-        LoadError::Activation(_) => format!("{}: {error}", file.display()),
-        LoadError::Store(_) => format!("the index of stakes cannot be read: {error}"),
-    })
+    match error {
+        LoadError::History(_) => {
+            let text = format!("{error}: put the earlier file back, with new versions at its end");
+            ConfigError::file(file, text).into()
+        }
+        LoadError::Activation(_) => ConfigError::file(file, error.to_string()).into(),
+        LoadError::Store(_) => {
+            RunError::Staking(format!("the index of stakes cannot be read: {error}"))
+        }
+    }
 }
 
 /// Why the index cannot be relied on yet: it has more to read than a few blocks.

@@ -25,7 +25,7 @@ impl Payment {
             return is_anchor.then_some(Event::VersionConfirmed { txid, height, block });
         }
         if is_anchor {
-            return Some(Event::AnchorSpentByOther { txid, height, pays: false });
+            return Some(Event::AnchorSpentByOther { txid, height, pays: false, elsewhere: None });
         }
         bound.inputs().contains(&outpoint).then_some(Event::InputSpentByOther { outpoint, height })
     }
@@ -111,7 +111,8 @@ impl Payment {
         applied(payment.without_note(), effects)
     }
 
-    pub(super) fn anchor_spent(&self, txid: Txid, height: u32, pays: bool) -> Outcome {
+    pub(super) fn anchor_spent(&self, by: Spender, elsewhere: Option<OutPoint>) -> Outcome {
+        let Spender { txid: Stored(txid), height, pays } = by;
         let mut payment = self.clone();
         if let State::Confirmed { txid, .. } = &self.state {
             return Err(Reject::AlreadyConfirmed(**txid).into());
@@ -120,20 +121,23 @@ impl Payment {
         if bound.version(&txid).is_some() {
             return Err(Reject::OwnVersion(txid).into());
         }
-        let by = Spender { txid: Stored(txid), height, pays };
         match bound.usurper {
             Some(was) if was == by => return Ok(Step::Duplicate),
             Some(was) => return Err(Reject::AnchorSpent(*was.txid).into()),
             None => bound.usurper = Some(by),
         }
         payment.tip = payment.tip.max(height);
-        let note = if pays {
-            format!(
+        let note = match elsewhere {
+            _ if pays => format!(
                 "{txid} at height {height} spent its anchor and pays exactly these recipients: it was \
                  signed before this coordinator knew of the payment"
-            )
-        } else {
-            format!("its anchor was spent by {txid} at height {height}")
+            ),
+            Some(other) => format!(
+                "its anchor was spent by {txid} at height {height}; but members say they bound this \
+                 id to {other} before this coordinator knew of it: it is paid if what spends that \
+                 coin pays the recipients, so look before you pay under another id"
+            ),
+            None => format!("its anchor was spent by {txid} at height {height}"),
         };
         payment.noting(note).close(vec![Notice::AnchorSpent(Stored(txid)).effect()])
     }

@@ -106,10 +106,11 @@ impl Payment {
         applied(self.with(State::Ended { bound, why }).noting(note), effects)
     }
 
-    pub(super) fn cancelled(&self, elsewhere: Option<OutPoint>) -> Outcome {
+    pub(super) fn cancelled(&self, elsewhere: Option<OutPoint>, stranded: bool) -> Outcome {
         let bound = self.unsigned()?.cloned();
         let adopted = bound.as_ref().filter(|bound| bound.adopted).map(|bound| *bound.anchor);
-        let note = match elsewhere.or(adopted) {
+        let anchor = bound.as_ref().filter(|_| stranded).map(|bound| bound.anchor);
+        let mut note = match elsewhere.or(adopted) {
             Some(anchor) => format!(
                 "cancelled; members say they bound this id to {anchor} before this coordinator knew of it, so \
                  a version signed then may still confirm: look at what spends that coin before you \
@@ -117,6 +118,11 @@ impl Payment {
             ),
             None => "cancelled before a version was signed".to_owned(),
         };
+        if let Some(Stored(anchor)) = anchor {
+            note.push_str(&format!(
+                "; so many members have bound {anchor} to it that too few are left to spend that coin"
+            ));
+        }
         let effects = vec![Effect::Release, Notice::Cancelled.effect()];
         let state = State::Ended { bound, why: Ending::Cancelled };
         applied(self.with(state).noting(note), effects)

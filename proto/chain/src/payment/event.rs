@@ -67,6 +67,8 @@ pub enum Event {
         height: u32,
         /// Whether it pays exactly the payment's recipients.
         pays: bool,
+        /// Another anchor that members say they bound the payment to.
+        elsewhere: Option<OutPoint>,
     },
     /// Another input of a version is spent by a transaction in a block that is no version; or it
     /// never will exist, because it was to be change of a payment of which that block has another
@@ -101,5 +103,7 @@ pub enum Event {
     Cancelled {
         /// Another anchor than the present one that members say they have bound the payment to.
         elsewhere: Option<OutPoint>,
+        /// Whether so many members have bound the anchor that too few are left to spend it.
+        stranded: bool,
     },
 }

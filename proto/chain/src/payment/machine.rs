@@ -2,7 +2,8 @@
 
 use trestle_machine::{Machine, Refusal, Step};
 
-use super::{Effect, Event, Payment, Reject};
+use super::{Effect, Event, Payment, Reject, Spender};
+use crate::stored::Stored;
 
 /// What handling an event gives.
 pub(super) type Outcome = Result<Step<Payment, Effect>, Refusal<Reject>>;
@@ -29,14 +30,15 @@ impl Machine for Payment {
                 self.version_confirmed(*txid, *height, *block)
             }
             Event::BlockDisconnected { height } => self.block_disconnected(*height),
-            Event::AnchorSpentByOther { txid, height, pays } => {
-                self.anchor_spent(*txid, *height, *pays)
+            Event::AnchorSpentByOther { txid, height, pays, elsewhere } => {
+                let by = Spender { txid: Stored(*txid), height: *height, pays: *pays };
+                self.anchor_spent(by, *elsewhere)
             }
             Event::InputSpentByOther { outpoint, height } => self.input_spent(*outpoint, *height),
             Event::Rebound { plan, adopted } => self.rebound(plan, *adopted),
             Event::InputRefused => self.input_refused(),
             Event::FoundUsed { anchor, by } => self.found_used(*anchor, *by),
-            Event::Cancelled { elsewhere } => self.cancelled(*elsewhere),
+            Event::Cancelled { elsewhere, stranded } => self.cancelled(*elsewhere, *stranded),
         }
     }
 }

@@ -117,7 +117,8 @@ fn spends__should_be_told_apart() {
     assert_eq!(told(outpoint(1), own), Some(in_block(&first(), TIP + 1)));
     assert_eq!(told(outpoint(2), own), None, "told by the anchor");
     let height = TIP + 1;
-    let anchor = Event::AnchorSpentByOther { txid: foreign(), height, pays: false };
+    let anchor =
+        Event::AnchorSpentByOther { txid: foreign(), height, pays: false, elsewhere: None };
     assert_eq!(told(outpoint(1), foreign()), Some(anchor));
     let input = Event::InputSpentByOther { outpoint: outpoint(2), height };
     assert_eq!(told(outpoint(2), foreign()), Some(input));

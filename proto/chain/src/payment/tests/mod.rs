@@ -104,7 +104,12 @@ fn confirmed() -> Payment {
 fn usurped() -> Payment {
     after(
         &broadcast(),
-        [Event::AnchorSpentByOther { txid: foreign(), height: TIP + 1, pays: false }],
+        [Event::AnchorSpentByOther {
+            txid: foreign(),
+            height: TIP + 1,
+            pays: false,
+            elsewhere: None,
+        }],
     )
 }
 

@@ -83,7 +83,12 @@ fn event(payment: &Payment, step: Move, tip: &mut u32) -> Event {
             *tip = height - 1;
             Event::BlockDisconnected { height }
         }
-        Move::Usurp => Event::AnchorSpentByOther { txid: foreign(), height: *tip, pays: false },
+        Move::Usurp => Event::AnchorSpentByOther {
+            txid: foreign(),
+            height: *tip,
+            pays: false,
+            elsewhere: None,
+        },
         Move::LoseInput(number) => {
             Event::InputSpentByOther { outpoint: outpoint(number), height: *tip }
         }

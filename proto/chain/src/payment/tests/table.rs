@@ -61,11 +61,21 @@ fn events() -> Vec<(&'static str, Event)> {
         ("block above lost", Event::BlockDisconnected { height: TIP + 9 }),
         (
             "anchor spent",
-            Event::AnchorSpentByOther { txid: foreign(), height: TIP + 1, pays: false },
+            Event::AnchorSpentByOther {
+                txid: foreign(),
+                height: TIP + 1,
+                pays: false,
+                elsewhere: None,
+            },
         ),
         (
             "anchor spent by version",
-            Event::AnchorSpentByOther { txid: first().txid(), height: TIP + 1, pays: false },
+            Event::AnchorSpentByOther {
+                txid: first().txid(),
+                height: TIP + 1,
+                pays: false,
+                elsewhere: None,
+            },
         ),
         ("input spent", Event::InputSpentByOther { outpoint: outpoint(2), height: TIP + 1 }),
         ("stranger spent", Event::InputSpentByOther { outpoint: outpoint(9), height: TIP + 1 }),
@@ -73,7 +83,7 @@ fn events() -> Vec<(&'static str, Event)> {
         ("rebound to its own anchor", Event::Rebound { plan: first(), adopted: true }),
         ("input refused", Event::InputRefused),
         ("found used", found_used()),
-        ("cancelled", Event::Cancelled { elsewhere: None }),
+        ("cancelled", Event::Cancelled { elsewhere: None, stranded: false }),
     ]
 }
 
@@ -116,7 +126,7 @@ fn events() -> Vec<(&'static str, Event)> {
 ])]
 #[case::settled(settled(), (0..26).map(|_| Refused).collect())]
 #[case::failed(failed(), (0..26).map(|_| Refused).collect())]
-#[case::ended(after(&signing(), [Event::Cancelled { elsewhere: None }]), (0..26).map(|_| Refused).collect())]
+#[case::ended(after(&signing(), [Event::Cancelled { elsewhere: None, stranded: false }]), (0..26).map(|_| Refused).collect())]
 fn event__should_lead_where_the_table_says(#[case] from: Payment, #[case] expected: Vec<Is>) {
     let events = events();
     assert_eq!(events.len(), expected.len());
