@@ -187,6 +187,12 @@ impl CoordinatorActor {
         for owed in self.announcements.values_mut().filter(|owed| owed.to == peer) {
             owed.next_ms = now;
         }
+        // Payments may have waited for it.
+        let waits = |id: &trestle_wire::Hash32| {
+            let seat = self.payments.get(id).and_then(|row| self.seats.get(&row.committee));
+            seat.is_some_and(|seat| seat.members.values().any(|member| member.peer == peer))
+        };
+        self.retries.iter_mut().filter(|(id, _)| waits(id)).for_each(|(_, at)| *at = now);
     }
 
     /// Its last connection has gone.

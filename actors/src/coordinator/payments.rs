@@ -283,6 +283,18 @@ impl CoordinatorActor {
         Ok(())
     }
 
+    /// Why nothing can be signed now: too few members are connected.
+    fn too_few(&self, id: &Hash32) -> Option<String> {
+        let row = self.payments.get(id)?;
+        let seat = self.seats.get(&row.committee)?;
+        let away: Vec<u16> =
+            seat.members.iter().filter(|(_, one)| one.away).map(|(index, _)| *index).collect();
+        let (all, threshold) = (seat.members.len(), seat.committee.threshold);
+        (all - away.len() < threshold.into()).then(|| {
+            format!("waits for members: {threshold} of {all} must sign, members {away:?} are away")
+        })
+    }
+
     async fn sign_payment(
         &mut self,
         id: Hash32,
@@ -290,6 +302,11 @@ impl CoordinatorActor {
     ) -> Result<(), Fault> {
         if self.rethink(id).await? {
             return Ok(());
+        }
+        if let Some(reason) = self.too_few(&id) {
+            // Who agrees is bound to the coin for ever: nobody is asked in vain.
+            let event = PaymentEvent::SigningFailed { reason };
+            return Box::pin(self.advance_payment(id, event)).await;
         }
         let Some(row) = self.payments.get(&id) else { return Ok(()) };
         let Some(seat) = self.seats.get(&row.committee) else { return Ok(()) };

@@ -19,7 +19,7 @@ use trestle_wire::{
     },
 };
 
-use super::world::{NAME, World};
+use super::world::{NAME, World, faults::Lie};
 
 fn committee(seed: u64, coins: &[u64]) -> World {
     let mut world = World::new(seed, 3, 2);
@@ -47,6 +47,38 @@ impl World {
     }
 }
 
+/// Who is asked is bound: nobody is asked while too few are there, and all are when they are back.
+#[test]
+fn payment_with_too_few_members__should_bind_nobody() {
+    // Given
+    let mut world = World::new(93, 4, 3);
+    world.must_make_key();
+    world.must_fund(&[1_000_000]);
+    world.faults.block = 0;
+    world.cut_off(3);
+    world.cut_off(4);
+    world.run(30_000);
+
+    // When
+    world.want_payment(100_000, Some(5));
+    world.run(30_000);
+
+    // Then
+    let view = world.listed(1).pop().expect("it is accepted");
+    let note = view.note.unwrap_or_default();
+    assert_eq!(note, "waits for members: 3 of 4 must sign, members [3, 4] are away");
+    world.cancel("payment 0").expect("nothing is signed");
+    world.kill(0, 1);
+    world.run(3_000);
+    world.want_payment(200_000, Some(5));
+    world.run(30_000);
+    world.heal();
+    world.run(3_000);
+    let view = world.listed(1).pop().expect("it is accepted");
+    assert_eq!(view.versions.len(), 1, "the coin is as free as before: {:?}", view.note);
+    assert_eq!(world.checker.violations, []);
+}
+
 /// Three of four must sign: with two of them bound, two are left, and nothing can spend the coin.
 #[test]
 fn payment_that_strands_its_anchor__should_say_so_when_it_is_cancelled() {
@@ -55,8 +87,8 @@ fn payment_that_strands_its_anchor__should_say_so_when_it_is_cancelled() {
     world.must_make_key();
     world.must_fund(&[1_000_000]);
     world.faults.block = 0;
-    world.cut_off(3);
-    world.cut_off(4);
+    world.corrupt(3, Lie::Refuse);
+    world.corrupt(4, Lie::Refuse);
     world.want_payment(100_000, Some(5));
     world.run(30_000);
 

@@ -1,7 +1,8 @@
 //! Binding and serving a listener.
 //!
-//! Always holds: a client that does not finish its request's head in time, and one beyond
-//! [`MOST_CONNECTIONS`], takes no file and no memory from the node's own work.
+//! Always holds: there are 512 connections to a listener at most, and one whose client does not
+//! finish the head of a request in ten seconds is closed, so that clients leave files and memory to
+//! the node's own work.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
