@@ -183,16 +183,20 @@ impl CoordinatorActor {
     /// A peer came back: what is owed to it is tried at once.
     pub(super) fn peer_connected(&mut self, peer: Peer) {
         let now = self.now();
+        let short = |actor: &Self| -> Vec<_> {
+            let waiting = actor.retries.keys().copied();
+            waiting.filter(|id| actor.too_few(id).is_some()).collect()
+        };
+        let before = short(self);
         self.members_of(peer).for_each(|member| member.away = false);
         for owed in self.announcements.values_mut().filter(|owed| owed.to == peer) {
             owed.next_ms = now;
         }
-        // Payments may have waited for it.
-        let waits = |id: &trestle_wire::Hash32| {
-            let seat = self.payments.get(id).and_then(|row| self.seats.get(&row.committee));
-            seat.is_some_and(|seat| seat.members.values().any(|member| member.peer == peer))
-        };
-        self.retries.iter_mut().filter(|(id, _)| waits(id)).for_each(|(_, at)| *at = now);
+        // Only what waited for this one: a peer must not decide how often members are asked.
+        let after = short(self);
+        for id in before.into_iter().filter(|id| !after.contains(id)) {
+            self.retries.insert(id, now);
+        }
     }
 
     /// Its last connection has gone.

@@ -284,7 +284,7 @@ impl CoordinatorActor {
     }
 
     /// Why nothing can be signed now: too few members are connected.
-    fn too_few(&self, id: &Hash32) -> Option<String> {
+    pub(super) fn too_few(&self, id: &Hash32) -> Option<String> {
         let row = self.payments.get(id)?;
         let seat = self.seats.get(&row.committee)?;
         let away: Vec<u16> =

@@ -79,6 +79,22 @@ fn payment_with_too_few_members__should_bind_nobody() {
     assert_eq!(world.checker.violations, []);
 }
 
+/// A payment that members refuse waits ever longer, however often one of them connects.
+#[test]
+fn member_that_connects_again_and_again__should_not_bring_payments_forward() {
+    let mut world = committee(94, &[1_000_000]);
+    world.ground.policy.max_payment = Amount::from_sat(50_000);
+    world.restart_members();
+    world.want_payment(100_000, Some(5));
+    world.run(20_000);
+    let before = world.next_wake().expect("it is tried again");
+
+    let peer = world.nodes[1].peer;
+    world.coordinator(CoordinatorInput::Connected(peer));
+
+    assert_eq!(world.next_wake(), Some(before));
+}
+
 /// Three of four must sign: with two of them bound, two are left, and nothing can spend the coin.
 #[test]
 fn payment_that_strands_its_anchor__should_say_so_when_it_is_cancelled() {
