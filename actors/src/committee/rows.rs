@@ -16,7 +16,7 @@ pub(crate) const KEYS: Table<AttemptKey, KeyRow> = Table::new("committee.keys", 
 pub(crate) const BURNS: Table<BurnKey, Burn> = Table::new("committee.burns", 1);
 /// Payments agreed to.
 pub(crate) const PAYMENTS: Table<[u8; 32], trestle_chain::ledger::Entry> =
-    Table::new("committee.payments", 1);
+    Table::new("committee.payments", 2);
 /// One row: how many decisions were stored.
 pub(crate) const SEQUENCE: Table<[u8; 0], u64> = Table::new("committee.sequence", 1);
 

@@ -18,7 +18,7 @@ use super::{
     ingress::{Denied, Request},
     rows::{
         ANNOUNCEMENTS, ATTEMPTS, COINS, FROZEN, KEYS, KeyRow, MemberKey, PAYMENTS, PaymentRow,
-        STATUSES, TOTALS,
+        STATUSES, STRANDED, TOTALS,
     },
     seat::{Following, MemberInfo, Seat, script_of},
     sessions::Session,
@@ -125,6 +125,9 @@ impl CoordinatorActor {
                 let seat = self.load_seat(Arc::new(committee.clone())).await?;
                 self.seats.insert(committee.name.clone(), seat);
             }
+        }
+        for (key, payment) in STRANDED.all(&*self.setup.store).await? {
+            self.bindings.strand(&key.committee, key.outpoint, Hash32(payment));
         }
         self.load_payments().await?;
         self.load_announcements().await?;
@@ -260,6 +263,10 @@ impl CoordinatorActor {
             }
             Request::Cancel(committee, payment, reply) => {
                 let answer = self.cancel(&committee, &payment).await?;
+                let _ = reply.send(answer);
+            }
+            Request::Release(committee, coin, rate, reply) => {
+                let answer = self.release(&committee, coin, rate).await?;
                 let _ = reply.send(answer);
             }
             Request::Freeze(committee, coin, frozen, reply) => {

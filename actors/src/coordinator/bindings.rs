@@ -14,7 +14,8 @@
 //! - a coin that somebody calls bound is used last; one that too many call bound is not used.
 //!
 //! A member's word on a payment's anchor is taken once: an honest one never changes it. All of this
-//! is in memory, and heard again after a restart.
+//! is in memory, and heard again after a restart; only the anchor that a cancelled payment leaves
+//! with too few members to spend it is stored, since nobody is asked about that payment again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,8 +47,13 @@ const MOST_FINALS: u32 = 1_000;
 pub(super) struct Bindings {
     /// The anchor that each member has bound an open payment to; `None`: it said two things.
     anchors: BTreeMap<Hash32, BTreeMap<u16, Option<OutPoint>>>,
+    /// Members that were shown an open payment with an anchor and have not refused: each may have
+    /// bound it, whether it was heard or not.
+    asked: BTreeMap<Hash32, BTreeSet<(u16, OutPoint)>>,
     /// Coins that members have bound to a payment, by committee.
     coins: BTreeMap<(String, OutPoint), BTreeMap<u16, Hash32>>,
+    /// Anchors of cancelled payments that too few are left to spend, by committee.
+    stranded: BTreeMap<(String, OutPoint), Hash32>,
     /// Payments whose last session failed.
     failed: BTreeSet<Hash32>,
     /// What spent an anchor that somebody named; `None` while it is looked up.
@@ -74,11 +80,28 @@ impl Bindings {
         first == Some(anchor)
     }
 
+    /// A member is shown a payment with an anchor.
+    pub(super) fn shown(&mut self, payment: Hash32, member: u16, anchor: OutPoint) {
+        self.asked.entry(payment).or_default().insert((member, anchor));
+    }
+
+    /// It has refused.
+    pub(super) fn declined(&mut self, payment: &Hash32, member: u16, anchor: OutPoint) {
+        if let Some(asked) = self.asked.get_mut(payment) {
+            asked.remove(&(member, anchor));
+        }
+    }
+
     fn taken(&mut self, committee: &str, coin: OutPoint, member: u16, payment: Hash32) {
         if self.coins.len() >= MOST_COINS {
             self.coins.clear();
         }
         self.coins.entry((committee.to_owned(), coin)).or_default().insert(member, payment);
+    }
+
+    /// A cancelled payment has left its anchor with too few members to spend it.
+    pub(super) fn strand(&mut self, committee: &str, coin: OutPoint, payment: Hash32) {
+        self.stranded.insert((committee.to_owned(), coin), payment);
     }
 
     pub(super) fn signing_failed(&mut self, payment: Hash32) {
@@ -87,6 +110,7 @@ impl Bindings {
 
     pub(super) fn forget(&mut self, payment: &Hash32) {
         self.anchors.remove(payment);
+        self.asked.remove(payment);
         self.failed.remove(payment);
         self.spenders.retain(|(one, _), _| one != payment);
     }
@@ -105,16 +129,20 @@ impl Bindings {
         committee.members.iter().filter(|member| free(&member.index)).count()
     }
 
-    /// Whether too few members are left to spend a coin that the others have bound to this payment.
+    /// Whether too few members are left to spend a coin that the others have bound to this payment,
+    /// or may have.
     pub(super) fn strands(
         &self,
         committee: &Committee,
         payment: &Hash32,
         anchor: OutPoint,
     ) -> bool {
-        let said = self.anchors.get(payment);
-        let count = said.into_iter().flat_map(BTreeMap::values).filter(|one| **one == Some(anchor));
-        committee.members.len() < count.count() + usize::from(committee.threshold)
+        let said = self.anchors.get(payment).into_iter().flatten();
+        let said = said.filter(|(_, one)| **one == Some(anchor)).map(|(member, _)| *member);
+        let asked = self.asked.get(payment).into_iter().flatten();
+        let asked = asked.filter(|(_, shown)| *shown == anchor).map(|(member, _)| *member);
+        let bound: BTreeSet<u16> = said.chain(asked).collect();
+        committee.members.len() < bound.len() + usize::from(committee.threshold)
     }
 
     /// The coins that a payment should do without.
@@ -130,6 +158,14 @@ impl Bindings {
             if count > spare {
                 avoided.by_too_many.insert(*coin);
             }
+        }
+        let left = self
+            .stranded
+            .iter()
+            .filter(|((name, _), by)| *name == committee.name && *by != payment);
+        for ((_, coin), _) in left {
+            avoided.by_some.insert(*coin);
+            avoided.by_too_many.insert(*coin);
         }
         avoided
     }
@@ -323,7 +359,8 @@ impl CoordinatorActor {
 
     /// Another anchor, if too few can sign with the present one and enough with that.
     fn other_anchor(&self, id: Hash32) -> Option<PaymentEvent> {
-        let row = self.payments.get(&id)?;
+        // What is asked for to have a coin back spends that one or nothing.
+        let row = self.payments.get(&id).filter(|row| row.coin.is_none())?;
         let (seat, bound) = (self.seats.get(&row.committee)?, row.payment.bound()?);
         let threshold = usize::from(seat.committee.threshold);
         let able = |anchor| self.bindings.able(&seat.committee, &id, anchor);
@@ -344,8 +381,9 @@ impl CoordinatorActor {
             .filter(|(able, _)| *able >= threshold)
             .collect();
         candidates.sort_by_key(|(able, coin)| (std::cmp::Reverse(*able), coin.outpoint));
-        let adopt =
-            |(_, coin): &(usize, &Coin)| self.plan_onto(seat, &id, coin, &coins, &recipients, rate);
+        let adopt = |(_, coin): &(usize, &Coin)| {
+            self.plan_onto(seat, &id, coin, &coins, &recipients, rate).ok()
+        };
         if let Some(plan) = candidates.iter().find_map(adopt) {
             return Some(PaymentEvent::Rebound { plan, adopted: true });
         }

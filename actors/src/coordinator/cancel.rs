@@ -6,10 +6,15 @@
 
 use trestle_chain::payment::{Ending, Event as PaymentEvent, State};
 use trestle_machine::{Machine, Refusal};
+use trestle_store::Batch;
 use trestle_wire::Hash32;
 
 use super::{
-    CoordinatorActor, ingress::Denied, payments::payment_id, rows::PaymentRow, view::PaymentView,
+    CoordinatorActor,
+    ingress::Denied,
+    payments::payment_id,
+    rows::{CoinKey, PaymentRow, STRANDED},
+    view::PaymentView,
 };
 use crate::runtime::Fault;
 
@@ -30,17 +35,19 @@ impl CoordinatorActor {
             return Ok(Ok(self.payment_view(&id, &row)));
         }
         let elsewhere = self.bindings.elsewhere(&id, row.payment.bound());
-        let seat = self.seats.get(committee);
-        let stranded = seat.is_some_and(|seat| {
-            let anchor = row.payment.bound().map(|bound| *bound.anchor);
-            anchor.is_some_and(|anchor| self.bindings.strands(&seat.committee, &id, anchor))
-        });
-        let event = PaymentEvent::Cancelled { elsewhere, stranded };
+        let stranded = self.stranded(&id, &row);
+        let event = PaymentEvent::Cancelled { elsewhere, stranded: stranded.is_some() };
         if let Err(Refusal::Rejected(reject)) = row.payment.apply(&event) {
             let text = format!("payment {id} cannot be cancelled: {reject}");
             return Ok(Err(Denied::Invalid(text)));
         }
-        self.advance_payment(id, event).await?;
+        let mut batch = Batch::new();
+        if let Some(outpoint) = stranded {
+            let key = CoinKey { committee: committee.to_owned(), outpoint };
+            STRANDED.put(&mut batch, &key, &id.0);
+            self.bindings.strand(committee, outpoint, id);
+        }
+        self.advance_with(id, event, batch).await?;
         self.end_sessions(id);
         let view = self.find_payment(&id).await?.map(|row| self.payment_view(&id, &row));
         Ok(view.ok_or(Denied::NoAnswer))

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use bitcoin::OutPoint;
+use bitcoin::{FeeRate, OutPoint};
 use tokio::sync::{mpsc, oneshot};
 use trestle_wire::{Hash32, committee::dkg::AbortReason};
 
 use super::view::{CommitteeView, KeyView, PayRequest, PaymentView, SignedText};
+use crate::runtime::{NoAnswer, Pulse};
 
 /// Longest wait for an answer that needs no session.
 const ASK: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ pub enum Request {
     Payments(String, u32, Reply<Vec<PaymentView>>),
     /// Give a payment of a committee up, named by its id or its idempotency key.
     Cancel(String, String, Reply<PaymentView>),
+    /// Pay a coin of a committee to the committee itself, at that rate.
+    Release(String, OutPoint, Option<FeeRate>, Reply<PaymentView>),
     /// Set a coin aside, or take it back.
     Freeze(String, OutPoint, bool, Reply<()>),
     /// Read the blocks again from a height.
@@ -63,9 +66,25 @@ pub enum Denied {
     /// Something this needs is not there now.
     #[error("not available now: {0}")]
     Unavailable(String),
-    /// The actor is gone or did not answer in time.
+    /// The actor did not answer in time.
     #[error("no answer in time")]
     NoAnswer,
+}
+
+impl From<NoAnswer> for Denied {
+    fn from(none: NoAnswer) -> Self {
+        match none {
+            NoAnswer::Late => Self::NoAnswer,
+            NoAnswer::Dropped => Self::Unavailable(
+                "the coordinator is starting again after a failure of its store, or stopping; look \
+                 whether it was done before asking again"
+                    .into(),
+            ),
+            NoAnswer::Waiting(why) => {
+                Self::Unavailable(format!("the coordinator waits for its store: {why}"))
+            }
+        }
+    }
 }
 
 /// Why a key generation failed, with the evidence there is.
@@ -107,12 +126,19 @@ impl std::fmt::Display for DkgReport {
 #[derive(Clone, Debug)]
 pub struct CoordinatorHandle {
     mailbox: mpsc::Sender<Request>,
+    pulse: Pulse,
 }
 
 impl CoordinatorHandle {
     /// A handle on the actor that reads the other end.
     pub fn new(mailbox: mpsc::Sender<Request>) -> Self {
-        Self { mailbox }
+        Self { mailbox, pulse: Pulse::default() }
+    }
+
+    /// The same, asking nothing of an actor that waits for its store.
+    #[must_use]
+    pub fn with_pulse(self, pulse: impl Into<Pulse>) -> Self {
+        Self { pulse: pulse.into(), ..self }
     }
 
     /// All committees, or the one named.
@@ -175,6 +201,20 @@ impl CoordinatorHandle {
         self.ask(ASK, |reply| Request::Cancel(committee, payment, reply)).await
     }
 
+    /// Pays a coin to the committee itself, whatever payment members have bound it to; once that is
+    /// deep, the other one can never be made.
+    ///
+    /// # Errors
+    /// [`Denied::NotFound`] without such a coin, [`Denied::Invalid`] while it cannot be spent.
+    pub async fn release(
+        &self,
+        committee: String,
+        coin: OutPoint,
+        fee_rate: Option<FeeRate>,
+    ) -> Result<PaymentView, Denied> {
+        self.ask(ASK, |reply| Request::Release(committee, coin, fee_rate, reply)).await
+    }
+
     /// Sets a coin aside (`true`) or takes it back.
     ///
     /// # Errors
@@ -203,9 +243,9 @@ impl CoordinatorHandle {
     ) -> Result<T, Denied> {
         let (reply, answer) = oneshot::channel();
         let asked = async {
-            self.mailbox.send(request(reply)).await.map_err(|_| Denied::NoAnswer)?;
-            answer.await.map_err(|_| Denied::NoAnswer)?
+            self.mailbox.send(request(reply)).await.ok()?;
+            answer.await.ok()
         };
-        tokio::time::timeout(wait, asked).await.unwrap_or(Err(Denied::NoAnswer))
+        self.pulse.answer(wait, asked).await.map_err(Denied::from)?
     }
 }

@@ -63,7 +63,7 @@ pub struct Phase {
 /// What coins are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct State {
-    /// `spendable`, `pending`, `reserved` or `frozen`.
+    /// `spendable`, `pending`, `reserved`, `frozen` or `bound`.
     pub state: &'static str,
 }
 

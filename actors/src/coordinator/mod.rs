@@ -22,6 +22,7 @@ mod members;
 pub mod metrics;
 mod payments;
 mod plan;
+mod release;
 mod reports;
 mod rows;
 mod seat;

@@ -1,6 +1,6 @@
 //! Payments: accept, and carry each one's machine on.
 
-use bitcoin::{Amount, FeeRate, Transaction, TxOut, Txid};
+use bitcoin::{Amount, FeeRate, OutPoint, Transaction, TxOut, Txid};
 use trestle_chain::{
     payment::{Effect, Event as PaymentEvent, Notice, Payment, Reject, State, Terms},
     stored::Stored,
@@ -16,12 +16,13 @@ use trestle_wire::{
 use super::{
     CoordinatorActor, Job,
     ingress::{Denied, Reply},
+    release,
     rows::{PAYMENTS, PaymentRow},
     sessions::Goal,
     view::{PayRequest, PaymentView, SignedText},
 };
 use crate::{
-    ports::chain::{Accepted, ChainError},
+    ports::chain::{Accepted as Broadcast, ChainError},
     runtime::Fault,
 };
 
@@ -30,6 +31,16 @@ const MOST_OPEN: usize = 1_000;
 /// The longest wait before a payment that is stuck is looked at again. What it waits for mostly
 /// comes with a block, which does not wait for this.
 const LONGEST_RETRY_MS: u64 = 60_000;
+
+/// What a payment is taken on with, besides whom it pays.
+pub(super) struct Accepted {
+    pub(super) committee: String,
+    pub(super) idempotency_key: String,
+    /// In sat for 1,000 weight units.
+    pub(super) rate: Option<u64>,
+    /// The coin that it has to spend.
+    pub(super) coin: Option<OutPoint>,
+}
 
 impl CoordinatorActor {
     pub(super) async fn pay(
@@ -56,7 +67,13 @@ impl CoordinatorActor {
             let _ = reply.send(Err(denied));
             return Ok(());
         }
-        self.accept(id, request, recipients).await?;
+        let accepted = Accepted {
+            committee: request.committee,
+            idempotency_key: request.idempotency_key,
+            rate: request.fee_rate.map(FeeRate::to_sat_per_kwu),
+            coin: None,
+        };
+        self.accept(id, accepted, recipients).await?;
         let view = self.find_payment(&id).await?.map(|row| self.payment_view(&id, &row));
         let _ = reply.send(view.ok_or(Denied::NoAnswer));
         Ok(())
@@ -98,23 +115,26 @@ impl CoordinatorActor {
         if total.is_none_or(|total| total > Amount::MAX_MONEY) {
             return invalid("the amounts add up to more than all bitcoin there can be".into());
         }
-        if request.fee_rate.is_some_and(|rate| rate > self.setup.settings.max_fee_rate) {
-            return invalid("the fee rate is above max_fee_rate in this node's config".into());
+        self.has_room(&request.committee, request.fee_rate)
+    }
+
+    /// Whether a committee can take on one more payment at that rate.
+    pub(super) fn has_room(&self, committee: &str, rate: Option<FeeRate>) -> Result<(), Denied> {
+        if rate.is_some_and(|rate| rate > self.setup.settings.max_fee_rate) {
+            let text = "the fee rate is above max_fee_rate in this node's config";
+            return Err(Denied::Invalid(text.into()));
         }
-        let open = self
-            .payments
-            .values()
-            .filter(|row| row.committee == request.committee && !row.payment.is_final());
-        if open.count() >= MOST_OPEN {
+        let is_open = |row: &&PaymentRow| row.committee == committee && !row.payment.is_final();
+        if self.payments.values().filter(is_open).count() >= MOST_OPEN {
             return Err(Denied::Busy(format!("{MOST_OPEN} payments are open")));
         }
         Ok(())
     }
 
-    async fn accept(
+    pub(super) async fn accept(
         &mut self,
         id: Hash32,
-        request: PayRequest,
+        accepted: Accepted,
         recipients: Vec<TxOut>,
     ) -> Result<(), Fault> {
         let settings = &self.setup.settings;
@@ -123,12 +143,13 @@ impl CoordinatorActor {
             max_versions: settings.max_versions,
             settle_depth: settings.settle_depth,
         };
-        let tip = self.seats.get(&request.committee).map_or(0, |seat| seat.wallet.height());
+        let tip = self.seats.get(&accepted.committee).map_or(0, |seat| seat.wallet.height());
         let (payment, effects) = Payment::accept(id, recipients, terms, tip);
         let row = PaymentRow {
-            committee: request.committee,
-            idempotency_key: request.idempotency_key,
-            rate: request.fee_rate.map(FeeRate::to_sat_per_kwu),
+            committee: accepted.committee,
+            idempotency_key: accepted.idempotency_key,
+            rate: accepted.rate,
+            coin: release::stored(accepted.coin),
             number: self.next_number,
             sign_ms: None,
             payment,
@@ -150,7 +171,16 @@ impl CoordinatorActor {
         id: Hash32,
         event: PaymentEvent,
     ) -> Result<(), Fault> {
-        let mut batch = Batch::new();
+        self.advance_with(id, event, Batch::new()).await
+    }
+
+    /// The same, with more to be stored at once.
+    pub(super) async fn advance_with(
+        &mut self,
+        id: Hash32,
+        event: PaymentEvent,
+        mut batch: Batch,
+    ) -> Result<(), Fault> {
         let effects = self.apply_payment(id, &event, &mut batch)?;
         if !batch.is_empty() {
             self.setup.store.commit(batch).await?;
@@ -354,14 +384,14 @@ impl CoordinatorActor {
         &mut self,
         id: Hash32,
         txid: Txid,
-        result: Result<Accepted, ChainError>,
+        result: Result<Broadcast, ChainError>,
     ) -> Result<(), Fault> {
         match result {
-            Ok(Accepted::Mempool | Accepted::Confirmed) => {
+            Ok(Broadcast::Mempool | Broadcast::Confirmed) => {
                 self.stalls.remove(&id);
                 Ok(())
             }
-            Ok(Accepted::Rejected(reason)) => {
+            Ok(Broadcast::Rejected(reason)) => {
                 self.advance_payment(id, PaymentEvent::BroadcastRejected { txid, reason }).await
             }
             Err(error) => {

@@ -6,6 +6,7 @@ use bitcoin::{FeeRate, OutPoint, ScriptBuf};
 use trestle_chain::{
     payment::Event as PaymentEvent,
     plan::{self, BumpRequest, Coin, Limits, PlanError},
+    stored::Stored,
 };
 use trestle_wire::{Hash32, committee::sign::most_messages};
 
@@ -19,7 +20,11 @@ impl CoordinatorActor {
         let Some(seat) = self.seats.get(&row.committee) else { return Ok(()) };
         let recipients = row.payment.recipients();
         let coins = seat.wallet.for_plan(self.setup.settings.min_confirmations);
-        let event = match self.plan_around(seat, &id, &coins, &recipients, rate) {
+        let planned = match row.coin {
+            Some(Stored(coin)) => self.plan_release(seat, &id, coin, &recipients, rate),
+            None => self.plan_around(seat, &id, &coins, &recipients, rate),
+        };
+        let event = match planned {
             Ok(plan) => PaymentEvent::Planned(plan),
             Err(reason) => PaymentEvent::PlanFailed { reason },
         };
@@ -62,16 +67,17 @@ impl CoordinatorActor {
         coins: &[Coin],
         recipients: &[bitcoin::TxOut],
         rate: FeeRate,
-    ) -> Option<plan::Plan> {
+    ) -> Result<plan::Plan, PlanError> {
         let coins = of_script(coins, &anchor.output.script_pubkey);
         let change = change_script(seat).unwrap_or_default();
         let limits = limits(&self.setup.settings, seat.committee.threshold);
         let Avoided { by_some, by_too_many } = self.bindings.avoided(&seat.committee, id);
-        [by_some, by_too_many].iter().find_map(|avoided| {
+        let on = |avoided| {
             let coins = without(&coins, avoided);
             let height = lock_height(seat);
-            plan::plan_on(anchor, &coins, recipients, &change, rate, height, &limits).ok()
-        })
+            plan::plan_on(anchor, &coins, recipients, &change, rate, height, &limits)
+        };
+        on(&by_some).or_else(|_| on(&by_too_many))
     }
 
     /// One transaction spends coins of one key, since a signing session has one key: the oldest

@@ -71,24 +71,33 @@ impl CoordinatorActor {
     fn wallet_view(&self, seat: &Seat) -> WalletView {
         let least = self.setup.settings.min_confirmations;
         let balance = seat.wallet.balance(least);
+        // No payment's own id: what is bound to any is bound.
+        let by_too_many = self.bindings.avoided(&seat.committee, &Hash32([0; 32])).by_too_many;
+        let mut bound = Amount::ZERO;
         let coins = seat.wallet.coins(least).into_iter().map(|listed| CoinView {
             outpoint: listed.outpoint,
             value: listed.output.value,
             height: listed.height,
             state: match listed.state {
+                wallet::CoinState::Spendable if by_too_many.contains(&listed.outpoint) => {
+                    bound = bound.checked_add(listed.output.value).unwrap_or(Amount::MAX);
+                    CoinState::Bound
+                }
                 wallet::CoinState::Spendable => CoinState::Spendable,
                 wallet::CoinState::Pending => CoinState::Pending,
                 wallet::CoinState::Reserved => CoinState::Reserved,
                 wallet::CoinState::Frozen => CoinState::Frozen,
             },
         });
+        let coins = coins.collect();
         WalletView {
             height: seat.wallet.height(),
-            spendable: balance.spendable,
+            spendable: balance.spendable.checked_sub(bound).unwrap_or(Amount::ZERO),
             pending: balance.pending,
             reserved: balance.reserved,
             frozen: balance.frozen,
-            coins: coins.collect(),
+            bound,
+            coins,
         }
     }
 
@@ -148,19 +157,21 @@ impl CoordinatorActor {
     /// Brings the gauges up to date.
     pub(super) fn gauge(&self) {
         let metrics = &self.setup.metrics;
-        let least = self.setup.settings.min_confirmations;
-        let mut sums = [Amount::ZERO; 4];
+        let mut sums = [Amount::ZERO; 5];
         if let Some(lowest) = self.seats.values().map(|seat| seat.wallet.height()).min() {
             metrics.wallet_height.set(i64::from(lowest));
         }
         for seat in self.seats.values() {
-            let balance = seat.wallet.balance(least);
-            let parts = [balance.spendable, balance.pending, balance.reserved, balance.frozen];
+            let WalletView { spendable, pending, reserved, frozen, bound, .. } =
+                self.wallet_view(seat);
+            let parts = [spendable, pending, reserved, frozen, bound];
             for (sum, part) in sums.iter_mut().zip(parts) {
                 *sum = sum.checked_add(part).unwrap_or(Amount::MAX);
             }
         }
-        for (state, sum) in ["spendable", "pending", "reserved", "frozen"].into_iter().zip(sums) {
+        for (state, sum) in
+            ["spendable", "pending", "reserved", "frozen", "bound"].into_iter().zip(sums)
+        {
             let sats = i64::try_from(sum.to_sat()).unwrap_or(i64::MAX);
             metrics.balance.get_or_create(&CoinLabel { state }).set(sats);
         }

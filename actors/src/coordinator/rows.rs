@@ -2,7 +2,7 @@
 
 use bincode::{Decode, Encode};
 use bitcoin::{OutPoint, Txid, hashes::Hash};
-use trestle_chain::{payment::Payment, wallet::CoinRow};
+use trestle_chain::{payment::Payment, stored::Stored, wallet::CoinRow};
 use trestle_store::{Table, outbox::Outbox, table::Key};
 use trestle_wire::{
     KeyRef, MessageId, codec,
@@ -21,9 +21,9 @@ pub(super) const ATTEMPTS: Table<String, u32> = Table::new("coordinator.attempts
 /// The latest status of each member.
 pub(super) const STATUSES: Table<MemberKey, MemberStatus> = Table::new("coordinator.statuses", 1);
 /// Payments that are not over, by id.
-pub(super) const PAYMENTS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.payments", 2);
+pub(super) const PAYMENTS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.payments", 3);
 /// Payments that are over, by id: as many as there ever were, so they are never read all at once.
-pub(super) const FINALS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.final_payments", 2);
+pub(super) const FINALS: Table<[u8; 32], PaymentRow> = Table::new("coordinator.final_payments", 3);
 /// The ids of payments that are over, in order of acceptance.
 pub(super) const FINAL_ORDER: Table<FinalKey, [u8; 32]> = Table::new("coordinator.final_order", 1);
 /// One row a committee: how many payments are over.
@@ -32,6 +32,9 @@ pub(super) const TOTALS: Table<String, Totals> = Table::new("coordinator.totals"
 pub(super) const COINS: Table<CoinKey, CoinRow> = Table::new("coordinator.coins", 1);
 /// Coins set aside.
 pub(super) const FROZEN: Table<CoinKey, ()> = Table::new("coordinator.frozen", 1);
+/// Anchors of cancelled payments that too few members are left to spend for another, and those
+/// payments.
+pub(super) const STRANDED: Table<CoinKey, [u8; 32]> = Table::new("coordinator.stranded", 1);
 
 /// A usable key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -67,6 +70,8 @@ pub(super) struct PaymentRow {
     pub(super) idempotency_key: String,
     /// The rate asked for, in sat for 1,000 weight units.
     pub(super) rate: Option<u64>,
+    /// The coin that it has to spend, if it was asked for to have that one back.
+    pub(super) coin: Option<Stored<OutPoint>>,
     /// Order of acceptance.
     pub(super) number: u64,
     /// Milliseconds from the request to the first signed version, if one boot saw both.

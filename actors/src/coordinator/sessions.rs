@@ -180,6 +180,9 @@ impl CoordinatorActor {
                 pool.clear();
             }
         }
+        if let Some((payment, proposal)) = self.sessions.get(&session).and_then(Session::payment) {
+            self.bindings.declined(&payment, index, from_wire(&proposal.anchor));
+        }
         let stop = binding.is_some_and(|binding| self.hear_binding(session, index, binding));
         self.advance_session(session, RoastEvent::Refused { index, attempt, code }).await?;
         if stop { self.advance_session(session, RoastEvent::Cancelled).await } else { Ok(()) }
@@ -309,7 +312,13 @@ impl CoordinatorActor {
         Ok(())
     }
 
-    fn request_shares(&self, id: SessionId, attempt: u32, messages: &[u16], signers: &[Signer]) {
+    fn request_shares(
+        &mut self,
+        id: SessionId,
+        attempt: u32,
+        messages: &[u16],
+        signers: &[Signer],
+    ) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(seat) = self.seats.get(&session.key.committee) else { return };
         self.setup.metrics.attempts.inc();
@@ -321,7 +330,12 @@ impl CoordinatorActor {
             messages: messages.to_vec(),
             signers: signers.to_vec(),
         };
+        let payment = session.payment();
+        let shown = payment.map(|(payment, proposal)| (payment, from_wire(&proposal.anchor)));
         for signer in signers {
+            if let Some((payment, anchor)) = shown {
+                self.bindings.shown(payment, signer.index, anchor);
+            }
             if let Some(member) = seat.members.get(&signer.index) {
                 self.setup.network.offer(member.peer, request.clone().into());
             }

@@ -66,6 +66,8 @@ pub struct WalletView {
     pub reserved: Amount,
     /// Set aside by the operator.
     pub frozen: Amount,
+    /// In coins that too many members have bound to another payment.
+    pub bound: Amount,
     /// The coins.
     pub coins: Vec<CoinView>,
 }
@@ -94,6 +96,9 @@ pub enum CoinState {
     Reserved,
     /// The operator set it aside.
     Frozen,
+    /// So many members have bound it to another payment that too few are left to spend it, except
+    /// for a release.
+    Bound,
 }
 
 /// A payment to be made.

@@ -11,7 +11,7 @@ use trestle_wire::staking::UnbondingRefusal;
 use super::order::Wanted;
 use crate::{
     ports::Inbound,
-    runtime::{Letter, Mailbox, mailbox::Offered},
+    runtime::{Letter, Mailbox, NoAnswer, Pulse, mailbox::Offered},
 };
 
 /// Longest wait for a signature: an offline wallet may take seconds, and clients give up earlier.
@@ -54,9 +54,26 @@ pub enum HttpFault {
     /// The member does not sign it.
     #[error("{}", explain(*.0))]
     Refused(UnbondingRefusal),
-    /// The actor is gone, or did not answer in time.
+    /// The actor did not answer in time.
     #[error("no answer in time")]
     NoAnswer,
+    /// The member cannot store what it signs, and so signs nothing.
+    #[error("not available now: {0}")]
+    Unavailable(String),
+}
+
+impl From<NoAnswer> for HttpFault {
+    fn from(none: NoAnswer) -> Self {
+        match none {
+            NoAnswer::Late => Self::NoAnswer,
+            NoAnswer::Dropped => Self::Unavailable(
+                "the member is starting again after a failure of its store, or stopping".into(),
+            ),
+            NoAnswer::Waiting(why) => {
+                Self::Unavailable(format!("the member waits for its store: {why}"))
+            }
+        }
+    }
 }
 
 impl HttpFault {
@@ -64,7 +81,7 @@ impl HttpFault {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Field { .. } => 400,
-            Self::NoAnswer => 500,
+            Self::NoAnswer | Self::Unavailable(_) => 500,
             Self::Refused(why) => match why {
                 UnbondingRefusal::Form
                 | UnbondingRefusal::UnknownStake
@@ -145,12 +162,19 @@ impl HttpOrder {
 #[derive(Clone, Debug)]
 pub struct CovenantHandle {
     mailbox: Mailbox<CovenantInput>,
+    pulse: Pulse,
 }
 
 impl CovenantHandle {
     /// A handle on the actor that reads the other end.
-    pub const fn new(mailbox: Mailbox<CovenantInput>) -> Self {
-        Self { mailbox }
+    pub fn new(mailbox: Mailbox<CovenantInput>) -> Self {
+        Self { mailbox, pulse: Pulse::default() }
+    }
+
+    /// The same, asking nothing of an actor that waits for its store.
+    #[must_use]
+    pub fn with_pulse(self, pulse: impl Into<Pulse>) -> Self {
+        Self { pulse: pulse.into(), ..self }
     }
 
     /// The member's signature.
@@ -160,14 +184,13 @@ impl CovenantHandle {
     pub async fn sign(&self, order: HttpOrder) -> Result<[u8; 64], HttpFault> {
         let (reply, answer) = oneshot::channel();
         let letter = Letter::from(CovenantInput::Http(Box::new(order), reply));
-        match self.mailbox.offer(letter) {
-            Offered::Taken => {}
-            Offered::Full => return Err(HttpFault::Refused(UnbondingRefusal::Busy)),
-            Offered::Closed => return Err(HttpFault::NoAnswer),
-        }
-        match tokio::time::timeout(WAIT, answer).await {
-            Ok(Ok(result)) => result.map_err(HttpFault::Refused),
-            Ok(Err(_)) | Err(_) => Err(HttpFault::NoAnswer),
-        }
+        let asked = async {
+            match self.mailbox.offer(letter) {
+                Offered::Taken => answer.await.ok(),
+                Offered::Full => Some(Err(UnbondingRefusal::Busy)),
+                Offered::Closed => None,
+            }
+        };
+        self.pulse.answer(WAIT, asked).await?.map_err(HttpFault::Refused)
     }
 }

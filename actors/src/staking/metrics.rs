@@ -182,7 +182,7 @@ impl Compatible {
         self.withdraw_unbonding.inc_by(counts.withdrawn_unbonding.into());
         self.failed_unbonding.inc_by(counts.rejected.into());
         // Where the reference indexer gives up, however many blocks it is.
-        self.major_reorgs.inc_by(u64::from(counts.deep > 0));
+        self.major_reorgs.inc_by(counts.major.into());
         for (words, invalid) in
             [(UNCONFIRMED, &counts.invalid_seen), (CONFIRMED, &counts.invalid_confirmed)]
         {
@@ -357,6 +357,7 @@ mod tests {
             overflow: 1,
             unbonding: 4,
             deep: 5,
+            major: 1,
             invalid_seen: invalid,
             invalid_confirmed: Invalid { withdrawals_from_unbonding: 6, ..invalid },
             ..Counts::default()

@@ -125,6 +125,12 @@ impl Head {
         self.unconfirmed_from.checked_sub(1).filter(|height| *height >= self.start)
     }
 
+    /// Whether the reorganisation under way has taken back blocks that counted before it takes the
+    /// tip, at `height`: the window had one block less than the depth, and they are more.
+    pub fn undoes_counted(&self, height: u32) -> bool {
+        self.told_tip.is_some_and(|told| told.saturating_sub(height) >= self.depth)
+    }
+
     /// The height of the block that comes next.
     pub fn next(&self) -> u32 {
         self.tip.map_or(self.start, |tip| tip.height.saturating_add(1))

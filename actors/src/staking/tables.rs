@@ -14,6 +14,7 @@
 //! | `staking.provider_rank`, `staking.staker_rank` | inverted active TVL, key | the same counters |
 //! | `staking.totals`, `staking.head`, `staking.params` | – | one row each |
 //! | `staking.event` | number | an event |
+//! | `staking.request`, `staking.request_open`, `staking.request_dropped` | txid | [`pipeline`](super::pipeline) |
 //! | `staking.address`, `staking.addressed` | witness program, – | [`addresses`](super::addresses) |
 //! | `staking.amqp` | – | the number of the last event that the broker has |
 //!

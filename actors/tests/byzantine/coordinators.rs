@@ -96,6 +96,38 @@ fn anchor_of_another_payment__should_be_refused() {
     assert_eq!(code(&said), Some(RefusalCode::Policy));
 }
 
+/// The coordinator has a bound coin had back by the committee, and tries to have a stranger paid on
+/// the way, or to pay the bound payment from another coin afterwards.
+#[test]
+fn stranger_paid_from_a_bound_coin_beside_the_committee__should_be_refused() {
+    // Given
+    let (mut world, played, coins) = committee();
+    let first = world.plan(&played, &coins[..1], &[recipient(1, 100_000)], 5);
+    assert!(matches!(ask(&mut world, &played, PAYMENT, &first), Said::Shares(_)));
+    let own = TxOut { value: Amount::from_sat(200_000), ..coins[0].1.clone() };
+    let height = world.ground.bitcoind.chain().height();
+    let mine = recipient(9, 0).script_pubkey;
+
+    // When
+    let beside = world.plan(&played, &coins[..1], &[own.clone(), recipient(9, 100_000)], 5);
+    let as_change =
+        world.plan_with_change(&coins[..1], std::slice::from_ref(&own), &mine, 5, height);
+    let back = world.plan(&played, &coins[..1], &[own], 5);
+
+    // Then
+    for (number, plan) in [(2, &beside), (3, &as_change)] {
+        let said = ask(&mut world, &played, Hash32([number; 32]), plan);
+        assert_eq!(code(&said), Some(RefusalCode::Policy));
+    }
+    let back = world.sign_and_send(&played, &[1, 2, 3], 4, Hash32([4; 32]), &back);
+    assert_eq!(back, Ok(()));
+    let elsewhere = world.plan(&played, &coins[1..2], &[recipient(1, 100_000)], 5);
+    let said = ask(&mut world, &played, PAYMENT, &elsewhere);
+    assert_eq!(code(&said), Some(RefusalCode::Policy));
+    world.look();
+    assert_eq!(world.checker.violations, []);
+}
+
 /// The coordinator pays somebody else, or more, under the id of a payment that was agreed to.
 #[test]
 fn changed_recipients__should_be_refused() {

@@ -37,6 +37,13 @@ impl World {
         answer.try_recv().expect("the coordinator answers at once")
     }
 
+    fn release(&mut self, coin: bitcoin::OutPoint) -> Result<PaymentView, Denied> {
+        let (reply, mut answer) = oneshot::channel();
+        let request = Request::Release(NAME.into(), coin, None, reply);
+        self.coordinator(CoordinatorInput::Request(request));
+        answer.try_recv().expect("the coordinator answers at once")
+    }
+
     fn spendable(&mut self) -> u64 {
         self.view().expect("the coordinator answers").wallet.spendable.to_sat()
     }
@@ -114,6 +121,56 @@ fn payment_that_strands_its_anchor__should_say_so_when_it_is_cancelled() {
     // Then
     let (anchor, note) = (view.anchor.expect("planned"), view.note.unwrap_or_default());
     assert!(note.contains("too few are left") && note.contains(&anchor.to_string()), "{note}");
+    let wallet = world.view().expect("the coordinator answers").wallet;
+    assert_eq!((wallet.spendable.to_sat(), wallet.bound.to_sat()), (0, 1_000_000));
+}
+
+/// The same, and the coin is had back, by a coordinator that was started again; then it is paid from.
+#[test]
+fn coin_that_a_cancelled_payment_strands__should_be_had_back() {
+    // Given
+    let mut world = World::new(95, 4, 3);
+    world.must_make_key();
+    world.must_fund(&[1_000_000]);
+    world.faults.block = 0;
+    world.corrupt(3, Lie::Refuse);
+    world.corrupt(4, Lie::Refuse);
+    world.want_payment(900_000, Some(5));
+    world.run(30_000);
+    let coin = world.listed(1)[0].anchor.expect("planned");
+    let refused = world.release(coin).expect_err("an open payment spends it").to_string();
+    assert!(refused.contains("cancel that one first"), "{refused}");
+    world.cancel("payment 0").expect("nothing is signed");
+    world.reform(3);
+    world.reform(4);
+    world.kill(0, 1);
+    world.run(3_000);
+    assert_eq!(world.spendable(), 0, "it is remembered to be bound");
+    world.want_payment(800_000, Some(5));
+    world.run(30_000);
+    assert_eq!(world.listed(1)[0].phase, PaymentPhase::Waiting, "nothing can pay it");
+
+    // When
+    let release = world.release(coin).expect("it is spendable");
+    assert_eq!(world.release(coin).map(|again| again.payment), Ok(release.payment));
+    world.run(30_000);
+    world.mine();
+    world.run(30_000);
+
+    // Then
+    let find = |world: &mut World| {
+        world.ask(|reply| Request::Payment(release.payment, reply)).expect("it is found")
+    };
+    let found = find(&mut world);
+    assert!(matches!(found.phase, PaymentPhase::Confirmed { .. }), "{found:?}");
+    assert_eq!(found.anchor, Some(coin));
+    world.mine();
+    world.run(30_000);
+    assert!(world.is_paid(1), "{:?}", world.listed(3));
+    assert!(!world.is_paid(0), "it was cancelled");
+    let wallet = world.view().expect("the coordinator answers").wallet;
+    assert_eq!(wallet.bound.to_sat(), 0);
+    assert_eq!(world.checker.violations, []);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From the accepted request to the chain.
 
-use trestle_actors::ports::chain::Accepted;
+use trestle_actors::{ports::chain::Accepted, staking::pipeline};
 use trestle_staking::{
     delegation::StateName,
     pipeline::{Outlook, Phase},
@@ -293,6 +293,9 @@ async fn stake_moved_under_other_parameters__should_have_to_be_requested_anew() 
     assert_eq!(world.phase(old).await, Some(Phase::Dropped));
     let state = world.coordinator.state(staked.txid()).await;
     assert_eq!(state, Some(StateName::Active));
+    // And it can still be looked up by its stake.
+    let dropped = pipeline::dropped(&world.coordinator.store, staked.txid()).await;
+    assert_eq!(dropped.expect("an answer").map(|request| request.txid()), Some(old));
     // And one with the new fee goes its way.
     let params = world.params.versions()[1].clone();
     let mut moved = staked.clone();

@@ -19,6 +19,7 @@ pub use local::{
 pub use params::{load_params, load_shared_params, parse_params};
 pub use problem::{ConfigError, Problem};
 pub use staking::{GlobalFile, SharedParams};
+pub use values::{multiaddr, peer_multiaddr};
 
 use std::path::Path;
 

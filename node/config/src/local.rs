@@ -15,6 +15,7 @@ use super::{
     section::Section,
 };
 
+mod listeners;
 mod parse;
 mod staking;
 
@@ -119,6 +120,8 @@ pub struct StoreConfig {
 pub struct ApiConfig {
     /// Where it listens.
     pub listen: SocketAddr,
+    /// Connections at a time from one address (IPv6: one /64) that is not this machine's.
+    pub connections_per_address: usize,
 }
 
 /// The admin HTTP listener.

@@ -65,6 +65,7 @@ fn examples__should_show_the_defaults() {
     assert_eq!(format!("{:?}", shown.log), format!("{:?}", bare.log));
     assert_eq!(shown.covenant, bare.covenant);
     assert_eq!(shown.api.listen, bare.api.listen);
+    assert_eq!(bare.api.connections_per_address, 64);
     assert_eq!(shown.admin.listen, bare.admin.listen);
 }
 
@@ -128,6 +129,63 @@ fn config__should_refuse_passwords_and_open_admin_listeners() {
         let found = problems(&format!("{BOOTNODE}{section}\n"));
         assert!(found.iter().any(|line| line.contains(&format!(": {key}: "))), "{found:?}");
         assert!(!found.iter().any(|line| line.contains("secret")), "{found:?}");
+    }
+}
+
+#[test]
+fn config__should_refuse_two_listeners_on_one_port() {
+    let udp = "/ip4/0.0.0.0/udp/7181/quic-v1";
+    for (p2p, api, admin, wrong) in [
+        (
+            "/ip4/127.0.0.1/tcp/7180",
+            "127.0.0.1:7180",
+            "127.0.0.1:7181",
+            Some("api.listen: port 7180"),
+        ),
+        (
+            "/ip4/0.0.0.0/tcp/7181",
+            "127.0.0.1:7180",
+            "127.0.0.1:7181",
+            Some("admin.listen: port 7181"),
+        ),
+        (udp, "127.0.0.1:9000", "127.0.0.1:9000", Some("admin.listen: port 9000")),
+        (udp, "127.0.0.1:9000", "[::1]:9000", None),
+        (udp, "127.0.0.1:7180", "127.0.0.1:7181", None),
+        ("/ip4/127.0.0.1/tcp/0", "127.0.0.1:0", "127.0.0.1:0", None),
+    ] {
+        let sections = format!(
+            "[p2p]\nlisten = [\"{p2p}\"]\n[api]\nlisten = \"{api}\"\n[admin]\nlisten = \"{admin}\"\n"
+        );
+        let found = problems(&format!("{BOOTNODE}{sections}"));
+        match wrong {
+            Some(wrong) => assert!(found.len() == 1 && found[0].contains(wrong), "{found:?}"),
+            None => assert!(found.is_empty(), "{found:?}"),
+        }
+    }
+}
+
+#[test]
+fn multiaddr__should_lead_to_a_port() {
+    for good in [
+        "/ip4/127.0.0.1/tcp/0",
+        "/ip6/::/udp/7170/quic-v1",
+        "/dns4/boot.example.org/tcp/7170",
+        "/ip4/10.0.0.1/tcp/1/p2p/x/p2p-circuit",
+    ] {
+        assert_eq!(multiaddr(good).as_deref(), Some(good));
+    }
+    for wrong in [
+        "127.0.0.1:7170",
+        "/ip4/127.0.0.1/tcp",
+        "/ip4/127.0.0.1/tcp/x",
+        "/ip4/127.0.0.1/tcp/70000",
+        "/ip4/127.0.0.256/tcp/1",
+        "/ip4/::1/tcp/1",
+        "/ip4/127.0.0.1/udp/7170",
+        "/ip4/127.0.0.1/sctp/1",
+        "/ip4/127.0.0.1/tcp/1/",
+    ] {
+        assert_eq!(multiaddr(wrong), None, "{wrong}");
     }
 }
 

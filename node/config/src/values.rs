@@ -1,6 +1,9 @@
 //! The small types that config values are parsed into.
 
-use std::str::FromStr;
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
 
 use trestle_wire::hello::Role;
 
@@ -11,18 +14,29 @@ pub(crate) fn role(name: &str) -> Option<Role> {
         .find(|role| role.name() == name)
 }
 
-/// A multiaddress, looked at only as far as its form: `/`-separated, first `/ip4`, `/ip6` or `/dns`.
+/// A multiaddress, looked at as far as where it leads: a host, and a port of TCP or of QUIC over UDP.
 /// The swarm parses the rest.
-pub(crate) fn multiaddr(text: &str) -> Option<String> {
+pub fn multiaddr(text: &str) -> Option<String> {
     let mut parts = text.strip_prefix('/')?.split('/');
-    let first = parts.next()?;
-    let known = ["ip4", "ip6", "dns", "dns4", "dns6"].contains(&first);
-    (known && parts.clone().count() >= 3 && parts.all(|part| !part.is_empty()))
-        .then(|| text.to_owned())
+    let (kind, host) = (parts.next()?, parts.next()?);
+    let host = match kind {
+        "ip4" => host.parse::<Ipv4Addr>().is_ok(),
+        "ip6" => host.parse::<Ipv6Addr>().is_ok(),
+        "dns" | "dns4" | "dns6" => !host.is_empty(),
+        _ => false,
+    };
+    let transport = parts.next()?;
+    let port = parts.next()?.parse::<u16>().is_ok();
+    let carried = match transport {
+        "tcp" => true,
+        "udp" => parts.next() == Some("quic-v1"),
+        _ => false,
+    };
+    (host && port && carried && parts.all(|part| !part.is_empty())).then(|| text.to_owned())
 }
 
 /// A multiaddress that names its peer at the end.
-pub(crate) fn peer_multiaddr(text: &str) -> Option<String> {
+pub fn peer_multiaddr(text: &str) -> Option<String> {
     let (_, peer) = text.rsplit_once("/p2p/")?;
     trestle_wire::Peer::from_str(peer).ok()?;
     multiaddr(text)

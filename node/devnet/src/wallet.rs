@@ -82,6 +82,12 @@ impl OfflineWallet {
         &mut self.bitcoind
     }
 
+    /// The command line with which a person talks to the wallet.
+    #[must_use]
+    pub fn cli(&self) -> String {
+        self.bitcoind.cli_of(Some(NAME))
+    }
+
     /// The wallet's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -3,10 +3,11 @@
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
 use std::path::Path;
+use std::process::Command;
 
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use bitcoin::{Address, Amount, Network};
-use eyre::Result;
+use eyre::{Result, ensure};
 use serde_json::json;
 use trestle_devnet::{Bitcoind, Options};
 
@@ -29,6 +30,29 @@ async fn bitcoind__should_pay_a_taproot_address_without_a_wallet() -> Result<()>
         assert_eq!(output.script_pubkey, address.script_pubkey());
         assert_eq!(output.value, Amount::from_sat(sats));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn cli__should_work_as_it_is_printed_with_and_without_a_wallet() -> Result<()> {
+    // Given a chain, and the printed line in a shell.
+    let bitcoind = Bitcoind::start(Options::default()).await?;
+    bitcoind.mine(101).await?;
+    let run = |what: &str| -> Result<String> {
+        let line = format!("{} {what}", bitcoind.cli());
+        let done = Command::new("sh").arg("-c").arg(&line).current_dir("/").output()?;
+        ensure!(done.status.success(), "{line}: {}", String::from_utf8_lossy(&done.stderr));
+        Ok(String::from_utf8(done.stdout)?.trim().to_owned())
+    };
+    assert_eq!(run("getblockcount")?, "101");
+
+    // When it has a wallet, and its person makes another.
+    bitcoind.make_wallet("devnet", 70_000_000).await?;
+    run("createwallet another")?;
+
+    // Then the line pays out of the first.
+    assert_eq!(run("getbalance")?, "0.70000000");
+    assert_eq!(run(&format!("sendtoaddress {} 0.1", taproot_address()))?.len(), 64);
     Ok(())
 }
 

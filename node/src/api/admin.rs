@@ -16,7 +16,8 @@ use trestle_wire::committee::{payment::MAX_RECIPIENTS, sign::MAX_TEXT};
 use super::{
     ApiError, ApiState,
     dto::{
-        DoneDto, KeyDto, PayBody, PaymentDto, RecipientDto, RescanBody, SignBody, SignedTextDto,
+        DoneDto, KeyDto, PayBody, PaymentDto, RecipientDto, ReleaseBody, RescanBody, SignBody,
+        SignedTextDto,
     },
     error::ErrorBody,
     guard::{self, Guard},
@@ -34,6 +35,7 @@ pub fn router(state: ApiState, token: Token, listen: SocketAddr, hosts: &[String
         .route("/v1/committees/{name}/sign", post(sign))
         .route("/v1/committees/{name}/pay", post(pay))
         .route("/v1/committees/{name}/payments/{id}/cancel", post(cancel))
+        .route("/v1/committees/{name}/coins/{outpoint}/release", post(release))
         .route("/v1/committees/{name}/coins/{outpoint}/freeze", post(freeze))
         .route("/v1/committees/{name}/coins/{outpoint}/unfreeze", post(unfreeze))
         .route("/v1/committees/{name}/rescan", post(rescan))
@@ -121,6 +123,20 @@ pub(super) async fn cancel(
     Ok(Json(coordinator(&state)?.cancel(name, id).await?.into()))
 }
 
+/// Pays a coin to the committee itself, whatever payment members have bound it to.
+#[utoipa::path(post, path = "/v1/committees/{name}/coins/{outpoint}/release", tag = "admin", request_body = ReleaseBody,
+    params(("name" = String, Path, description = "The committee's name"), ("outpoint" = String, Path, description = "TXID:VOUT")),
+    responses((status = 200, body = PaymentDto), (status = 404, body = ErrorBody), (status = 422, body = ErrorBody, description = "An open payment spends it, it is frozen, or it has too few confirmations")))]
+pub(super) async fn release(
+    State(state): State<ApiState>,
+    Path((name, coin)): Path<(String, String)>,
+    Body(body): Body<ReleaseBody>,
+) -> Result<Json<PaymentDto>, ApiError> {
+    let rate = body.fee_rate_sat_per_kvb.map(fee_rate).transpose()?;
+    let coin = outpoint(&coin)?;
+    Ok(Json(coordinator(&state)?.release(name, coin, rate).await?.into()))
+}
+
 /// Sets a coin aside.
 #[utoipa::path(post, path = "/v1/committees/{name}/coins/{outpoint}/freeze", tag = "admin",
     params(("name" = String, Path, description = "The committee's name"), ("outpoint" = String, Path, description = "TXID:VOUT")),
@@ -162,10 +178,13 @@ async fn set_frozen(
     coin: &str,
     frozen: bool,
 ) -> Result<Json<DoneDto>, ApiError> {
-    let coin: OutPoint =
-        coin.parse().map_err(|_| ApiError::invalid(format!("expected TXID:VOUT, got {coin:?}")))?;
+    let coin = outpoint(coin)?;
     coordinator(state)?.freeze(name, coin, frozen).await?;
     Ok(Json(DoneDto { ok: true }))
+}
+
+fn outpoint(coin: &str) -> Result<OutPoint, ApiError> {
+    coin.parse().map_err(|_| ApiError::invalid(format!("expected TXID:VOUT, got {coin:?}")))
 }
 
 fn recipient(one: &RecipientDto, network: bitcoin::Network) -> Result<(Address, Amount), ApiError> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Request, State, rejection::BytesRejection},
+    body::Body,
+    extract::{Request, State},
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -20,7 +20,11 @@ use trestle_actors::covenant::{CovenantHandle, HttpFault, HttpOrder};
 use utoipa::ToSchema;
 
 use super::{
-    staking::dto::{Envelope, FaultDto},
+    staking::{
+        dto::{Envelope, FaultDto},
+        error::StakingError,
+        input::{body, object},
+    },
     token::Token,
 };
 
@@ -51,7 +55,8 @@ pub struct SignatureDto {
 pub fn router(handle: CovenantHandle, token: Token) -> Router {
     Router::new()
         .route("/v1/sign-unbonding-tx", post(sign))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .method_not_allowed_fallback(|| async { StakingError::method() })
+        .fallback(|| async { StakingError::no_such_route() })
         // Outermost: a body is read for those with the token alone.
         .layer(middleware::from_fn_with_state(Arc::new(token), admit))
         .with_state(handle)
@@ -77,20 +82,11 @@ async fn admit(State(token): State<Arc<Token>>, request: Request, next: Next) ->
     ))]
 pub(super) async fn sign(
     State(handle): State<CovenantHandle>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
+    sent: Body,
+) -> Result<Json<Envelope<SignatureDto>>, Response> {
     // Whatever its content type: some clients name none.
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => return fault(error.status(), "BAD_REQUEST", error.body_text()),
-    };
-    let body: SignUnbondingDto = match serde_json::from_slice(&body) {
-        Ok(body) => body,
-        Err(error) => {
-            let text = format!("invalid request payload: {error}");
-            return fault(StatusCode::BAD_REQUEST, "BAD_REQUEST", text);
-        }
-    };
+    let read = async { object::<SignUnbondingDto>(&body(sent, MAX_BODY).await?) };
+    let body = read.await.map_err(StakingError::into_response)?;
     let order = HttpOrder::parse(
         &body.staking_output_pk_script_hex,
         &body.unbonding_tx_hex,
@@ -101,13 +97,9 @@ pub(super) async fn sign(
         Ok(order) => handle.sign(order).await,
         Err(error) => Err(error),
     };
-    match signed {
-        Ok(signature) => {
-            let data = SignatureDto { signature_hex: hex::encode(signature) };
-            Json(Envelope { data, pagination: None }).into_response()
-        }
-        Err(error) => refused(&error),
-    }
+    let signature = signed.map_err(|error| refused(&error))?;
+    let data = SignatureDto { signature_hex: hex::encode(signature) };
+    Ok(Json(Envelope { data, pagination: None }))
 }
 
 fn refused(error: &HttpFault) -> Response {

@@ -140,6 +140,8 @@ pub struct WalletDto {
     pub reserved_sats: u64,
     /// Set aside by the operator.
     pub frozen_sats: u64,
+    /// In coins that too many members have bound to another payment: `release` gets them back.
+    pub bound_sats: u64,
     /// The coins.
     pub coins: Vec<CoinDto>,
 }
@@ -153,7 +155,7 @@ pub struct CoinDto {
     pub sats: u64,
     /// Its block's height; absent while unconfirmed.
     pub height: Option<u32>,
-    /// `spendable`, `pending`, `reserved` or `frozen`.
+    /// `spendable`, `pending`, `reserved`, `frozen` or `bound`.
     pub state: String,
 }
 
@@ -226,6 +228,15 @@ pub struct PayBody {
     pub idempotency_key: String,
     /// Who gets how much.
     pub recipients: Vec<RecipientDto>,
+    /// A rate to begin with, in satoshis for 1,000 virtual bytes; without it bitcoind is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_rate_sat_per_kvb: Option<u64>,
+}
+
+/// A coin to be had back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseBody {
     /// A rate to begin with, in satoshis for 1,000 virtual bytes; without it bitcoind is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee_rate_sat_per_kvb: Option<u64>,

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::rejection::QueryRejection,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,20 @@ impl ApiError {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message)
     }
 
+    /// Nothing is at the path.
+    pub(super) fn no_such_route() -> Self {
+        let message = "there is nothing at this path";
+        Self::new(StatusCode::NOT_FOUND, "no_such_route", message)
+            .hint("GET /docs on the public listener lists what there is")
+    }
+
+    /// Another method than the path's.
+    pub(super) fn method() -> Self {
+        let message = "this path does not take that method";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", message)
+            .hint("the header Allow names those that it takes")
+    }
+
     /// The node does not coordinate.
     pub fn not_coordinator() -> Self {
         Self::new(StatusCode::CONFLICT, "not_coordinator", "this node is not a coordinator")
@@ -56,8 +70,19 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.body)).into_response()
+        with_patience((self.status, Json(self.body)).into_response())
     }
+}
+
+/// How long to wait before asking again, in seconds: allowances are full again after one.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
+
+/// Adds to "too many" when to ask again (RFC 6585, 4).
+pub(super) fn with_patience(mut answer: Response) -> Response {
+    if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        answer.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    answer
 }
 
 impl From<QueryRejection> for ApiError {

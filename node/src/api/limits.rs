@@ -14,7 +14,7 @@ use axum::{
 };
 use tokio::sync::Semaphore;
 
-use super::ApiError;
+use super::{ApiError, shape::shaped};
 
 /// Bounds of one group of routes, for all clients together: the node has few, and a map by address
 /// would itself need a bound.
@@ -64,14 +64,15 @@ pub(super) fn answers<S: Clone + Send + Sync + 'static>(
 ) -> Router<S> {
     let bucket = Bucket { tokens: f64::from(limits.per_second), at: Instant::now() };
     let gate = Gate { limits, places: Semaphore::new(limits.at_once), bucket: Mutex::new(bucket) };
-    routes
+    shaped(routes)
         .layer(middleware::from_fn_with_state(Arc::new(gate), pass))
         .layer(DefaultBodyLimit::max(limits.body))
 }
 
 /// Bounds the number of open streams.
 pub(super) fn streams<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
-    routes.layer(middleware::from_fn_with_state(Arc::new(Semaphore::new(MAX_STREAMS)), hold))
+    let places = Arc::new(Semaphore::new(MAX_STREAMS));
+    shaped(routes).layer(middleware::from_fn_with_state(places, hold))
 }
 
 async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {

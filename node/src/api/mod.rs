@@ -2,7 +2,8 @@
 //! something.
 //!
 //! Always holds: the admin listener answers nobody without the token; both bound the size, number
-//! and rate of requests; every error is [`error::ErrorBody`].
+//! and rate of requests; every error is [`error::ErrorBody`], or [`staking::dto::FaultDto`] at the
+//! paths that clients of the staking network know.
 
 pub mod admin;
 pub mod covenant;
@@ -12,8 +13,10 @@ mod events;
 mod guard;
 mod limits;
 pub mod openapi;
+pub mod places;
 pub mod public;
 pub mod server;
+mod shape;
 pub mod staking;
 mod state;
 pub mod token;

@@ -42,6 +42,7 @@ use super::{admin, covenant, events, public, staking};
         admin::sign,
         admin::pay,
         admin::cancel,
+        admin::release,
         admin::freeze,
         admin::unfreeze,
         admin::rescan,

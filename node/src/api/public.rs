@@ -43,18 +43,20 @@ pub fn router(state: ApiState) -> Router {
     let docs =
         Router::<ApiState>::from(SwaggerUi::new("/docs").url("/openapi.json", ApiDoc::openapi()));
     // Staking has its own limits, by address: its clients are the public.
-    let staking = state.staking.clone().map_or_else(Router::new, staking::router);
-    limits::answers(probes, limits::Limits::PROBES)
+    let staking = state.staking.clone();
+    let routes = limits::answers(probes, limits::Limits::PROBES)
         .merge(limits::answers(reads.merge(docs), limits::Limits::READS))
         .merge(limits::streams(streams))
-        .fallback(unknown)
-        .with_state(state)
-        .merge(staking)
+        .with_state(state);
+    match staking {
+        // What is around its paths is around unknown ones too: browsers may read that answer.
+        Some(staking) => routes.merge(staking::router(staking)),
+        None => routes.fallback(unknown),
+    }
 }
 
 pub(super) async fn unknown() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "no_such_route", "there is nothing at this path")
-        .hint("/docs lists what there is")
+    ApiError::no_such_route()
 }
 
 /// Whether the process runs.

@@ -1,10 +1,10 @@
 //! Binding and serving a listener.
 //!
-//! Always holds: there are 512 connections to a listener at most, and one whose client does not
-//! finish the head of a request in ten seconds is closed, so that clients leave files and memory to
-//! the node's own work.
+//! Always holds: there are 512 connections to a listener at most, a share of them from one address
+//! ([`super::places`]), and one whose client does not finish the head of a request in ten seconds is
+//! closed, so that clients leave files and memory to the node's own work, and places to others.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Router, extract::ConnectInfo, http::Request};
 use hyper::{
@@ -17,16 +17,13 @@ use hyper_util::{
     server::graceful::{GracefulConnection, GracefulShutdown},
     service::TowerToHyperService,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+
+use super::places::{MOST_FROM_ONE, Places};
 
 /// How long a request's head may take, and how long a connection may wait for its next request.
 const HEAD: Duration = Duration::from_secs(10);
-/// Connections to one listener at a time; others wait for one of them to end.
-const MOST_CONNECTIONS: usize = 512;
 /// Wait after a connection that could not be accepted: there may be no file left for it.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -40,23 +37,36 @@ pub async fn bind(listen: SocketAddr, key: &'static str) -> Result<TcpListener, 
 
 /// Serves until stopped; requests under way are finished.
 pub async fn serve(listener: TcpListener, routes: Router, stop: CancellationToken) {
-    serve_within(HEAD, listener, routes, stop).await;
+    serve_shared(MOST_FROM_ONE, listener, routes, stop).await;
 }
 
-async fn serve_within(
-    head: Duration,
+/// The same, with so many connections at the most from one address that is not this machine's.
+pub async fn serve_shared(
+    from_one: usize,
     listener: TcpListener,
     routes: Router,
     stop: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    serve_within(HEAD, Places::new(from_one), listener, routes, stop).await;
+}
+
+async fn serve_within(
+    head: Duration,
+    places: Places,
+    listener: TcpListener,
+    routes: Router,
+    stop: CancellationToken,
+) {
     let connections = GracefulShutdown::new();
     let accept = async {
         loop {
-            // It is never closed.
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Some(room) = places.room().await else { return };
             match listener.accept().await {
                 Ok((stream, peer)) => {
+                    let Some(place) = places.take(room, peer.ip()) else {
+                        tracing::debug!(%peer, "an address has too many connections open");
+                        continue;
+                    };
                     let connection =
                         connections.watch(connection(head, stream, peer, routes.clone()));
                     tokio::spawn(async move {
@@ -128,7 +138,8 @@ mod tests {
         let whose =
             get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.ip().to_string() });
         let routes = Router::new().route("/", whose);
-        tokio::spawn(serve_within(head, listener, routes, stop.clone()));
+        let places = Places::new(MOST_FROM_ONE);
+        tokio::spawn(serve_within(head, places, listener, routes, stop.clone()));
         (at, stop)
     }
 

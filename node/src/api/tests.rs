@@ -2,6 +2,8 @@
 
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
+mod refusals;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use bitcoin::{Address, Amount, Network as BitcoinNetwork, OutPoint, Txid, hashes::Hash as _};
@@ -117,6 +119,7 @@ fn coordinator() -> (CoordinatorHandle, JoinHandle<()>) {
                 | Request::Payment(..)
                 | Request::Payments(..)
                 | Request::Freeze(..)
+                | Request::Release(..)
                 | Request::Rescan(..) => {}
                 Request::Cancel(_, name, reply) => {
                     let _ = reply.send(Err(Denied::Invalid(format!("{name} is signed"))));
@@ -224,7 +227,7 @@ async fn openapi__should_describe_every_route() {
     let document: Value = api.must_get("/openapi.json").await.json().await.expect("JSON");
 
     let paths = document["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 30, "{:?}", paths.keys());
+    assert_eq!(paths.len(), 31, "{:?}", paths.keys());
     assert!(document["components"]["schemas"]["PaymentDto"].is_object());
     let docs = api.must_get("/docs/").await;
     assert_eq!(docs.status(), StatusCode::OK);
@@ -371,9 +374,10 @@ async fn admin__should_pass_denials_and_coins_on() {
     assert_eq!(api.must_post(path, json!({})).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let (status, _) = api.must_post("/v1/committees/main/sign", json!({})).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    // The coordinator drops the question: the outcome is not known.
+    // The coordinator drops the question, as one does that starts again from its store.
     let (status, body) = api.must_post("/v1/committees/main/sign", json!({ "text": "x" })).await;
-    assert_eq!((status, &body["code"]), (StatusCode::GATEWAY_TIMEOUT, &json!("no_answer")));
+    assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    assert!(body["message"].as_str().is_some_and(|text| text.contains("starting again")), "{body}");
     task.abort();
 }
 

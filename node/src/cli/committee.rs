@@ -13,6 +13,7 @@ use super::{
     client::{Client, NodeArgs, committee_name, read_file},
     output::Output,
     pay::{self, PayArgs, PaymentArgs, PaymentsArgs},
+    release::{self, ReleaseArgs},
     table::{pairs, table},
     units::sats,
     verify,
@@ -41,6 +42,9 @@ pub(super) enum CommitteeCommand {
     Payment(PaymentArgs),
     /// Lists the committee's coins.
     Coins(Named),
+    /// Pays a coin to the committee itself, to have it back when members bound it to a payment that
+    /// is never finished.
+    Release(ReleaseArgs),
     /// Sets a coin aside.
     Freeze(CoinArgs),
     /// Takes a frozen coin back.
@@ -134,6 +138,7 @@ pub(super) fn run(output: &Output, command: CommitteeCommand) -> Result<(), CliE
         CommitteeCommand::Payments(args) => block_on(pay::payments(output, args)),
         CommitteeCommand::Payment(args) => block_on(pay::payment(output, args)),
         CommitteeCommand::Coins(args) => block_on(coins(output, args)),
+        CommitteeCommand::Release(args) => block_on(release::release(output, args)),
         CommitteeCommand::Freeze(args) => block_on(freeze(output, args, "freeze")),
         CommitteeCommand::Unfreeze(args) => block_on(freeze(output, args, "unfreeze")),
         CommitteeCommand::Rescan(args) => block_on(rescan(output, args)),
@@ -265,6 +270,7 @@ fn status_text(committee: &CommitteeDto) -> String {
             ("pending", sats(wallet.pending_sats)),
             ("reserved", sats(wallet.reserved_sats)),
             ("frozen", sats(wallet.frozen_sats)),
+            ("bound", sats(wallet.bound_sats)),
         ]);
     }
     let rows = committee.members.iter().map(|member| {

@@ -14,6 +14,7 @@ mod output;
 mod params;
 mod passphrase;
 mod pay;
+mod release;
 mod run;
 mod staking;
 mod table;

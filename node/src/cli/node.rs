@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::dto::{NodeDto, ReadyDto},
-    config::Config,
+    config::{self, Config, ConfigError, Problem},
     keystore,
 };
 
@@ -39,17 +39,18 @@ pub(super) struct InitArgs {
     /// The shared parameters; committee members and coordinators need them.
     #[arg(long, value_name = "FILE")]
     params: Option<PathBuf>,
-    /// The network of a bootnode; the others take it from the parameters.
-    #[arg(long, value_name = "NAME", default_value = "regtest")]
-    network: Network,
+    /// The network of a bootnode without parameters, "regtest" if it is not given. Parameters say it
+    /// themselves: then it must be the same.
+    #[arg(long, value_name = "NAME")]
+    network: Option<Network>,
     /// A first contact: a multiaddress that ends in /p2p/PEER.
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", value_parser = contact)]
     bootnode: Vec<String>,
     /// Where the node listens for peers.
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", value_parser = address)]
     p2p_listen: Vec<String>,
     /// An address that other nodes reach it at.
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "MULTIADDR", value_parser = address)]
     external: Vec<String>,
     /// Where the public HTTP listener is.
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -120,9 +121,10 @@ pub(super) fn run(output: &Output, command: NodeCommand) -> Result<(), CliError>
 
 fn init(output: &Output, args: &InitArgs) -> Result<(), CliError> {
     let file = args.dir.join("node.toml");
-    let text = config_text(args)?;
+    let network = args.network()?;
+    let text = config_text(args, network)?;
     // Whatever was given on the command line is checked as if it had been written by hand.
-    Config::parse(&file, &text)?;
+    Config::parse(&file, &text).map_err(|error| unusable(&error))?;
     std::fs::create_dir_all(&args.dir)
         .map_err(|e| CliError::failed(format!("{} cannot be made: {e}", args.dir.display())))?;
     keystore::write_new(&file, text.as_bytes())
@@ -146,7 +148,55 @@ fn init(output: &Output, args: &InitArgs) -> Result<(), CliError> {
     })
 }
 
+fn address(text: &str) -> Result<String, String> {
+    config::multiaddr(text).ok_or_else(|| {
+        "expected a multiaddress such as /ip4/0.0.0.0/tcp/7170 or /ip4/0.0.0.0/udp/7170/quic-v1"
+            .into()
+    })
+}
+
+fn contact(text: &str) -> Result<String, String> {
+    config::peer_multiaddr(text).ok_or_else(|| {
+        "expected a multiaddress that ends in /p2p/PEER, such as /ip4/192.0.2.1/tcp/7170/p2p/12D3…; \
+         a running node prints its own"
+            .into()
+    })
+}
+
+/// Why the config would not load: there is no file yet that could be corrected.
+fn unusable(error: &ConfigError) -> CliError {
+    let told = |problem: &Problem| format!("{}: {}", problem.key, problem.what);
+    let told: Vec<String> = error.problems.iter().map(told).collect();
+    CliError::usage(format!("such a config would not load: {}", told.join("; ")))
+        .hint("nothing was written: give other values on the command line")
+}
+
 impl InitArgs {
+    /// The network that the config names; parameters, where the config names those, say it
+    /// themselves.
+    fn network(&self) -> Result<Option<Network>, CliError> {
+        let asks = self.network.is_some() || !self.follows_chain();
+        // A file that is made later is read by the node then.
+        let file = self.params.as_deref().filter(|file| asks && file.exists());
+        let theirs = match file {
+            Some(file) => Some(config::load_shared_params(file)?.params.network),
+            None => None,
+        };
+        if let (Some(file), Some(theirs), Some(wanted)) = (file, theirs, self.network)
+            && theirs != wanted
+        {
+            let what = format!(
+                "--network says {}, and the parameters in {} are of {}",
+                wanted.name(),
+                file.display(),
+                theirs.name()
+            );
+            return Err(CliError::usage(what).hint("leave --network out to use theirs"));
+        }
+        let named = self.network.or(theirs).unwrap_or(Network::Regtest);
+        Ok((!self.follows_chain()).then_some(named))
+    }
+
     fn follows_chain(&self) -> bool {
         self.role.iter().any(|role| *role != RoleArg::Bootnode)
     }
@@ -176,15 +226,15 @@ impl InitArgs {
     }
 }
 
-fn config_text(args: &InitArgs) -> Result<String, CliError> {
+fn config_text(args: &InitArgs, network: Option<Network>) -> Result<String, CliError> {
     let mut template = args.template();
     let absolute = |path: &PathBuf| {
         std::path::absolute(path)
             .map(|path| path.display().to_string())
             .map_err(|e| CliError::failed(format!("{}: {e}", path.display())))
     };
-    if !args.follows_chain() {
-        template.text("", "network", args.network.name());
+    if let Some(network) = network {
+        template.text("", "network", network.name());
     } else {
         let params = args.params.as_ref().map(absolute).transpose()?;
         template.text("", "params", params.as_deref().unwrap_or("params.toml"));

@@ -149,7 +149,7 @@ pub(super) async fn payment(output: &Output, args: PaymentArgs) -> Result<(), Cl
     output.result(&payment, payment_text)
 }
 
-async fn wait(
+pub(super) async fn wait(
     output: &Output,
     client: &Client,
     mut payment: PaymentDto,

@@ -6,6 +6,10 @@ use bitcoin::{Amount, Denomination};
 pub(super) fn amount(text: &str) -> Result<Amount, String> {
     const EXPECTED: &str = "expected satoshis (10000 or 10000sat) or bitcoins (0.5btc)";
     let lower = text.trim().to_ascii_lowercase();
+    // Without a unit it is satoshis, and those have no decimals: bitcoins were meant.
+    if let Some(sats) = bitcoins_without_unit(&lower) {
+        return Err(format!("{lower} of what? Write {lower}btc or {sats}sat"));
+    }
     let (digits, unit) = match lower.find(|c: char| c.is_ascii_alphabetic()) {
         Some(at) => lower.split_at(at),
         None => (lower.as_str(), "sat"),
@@ -21,6 +25,12 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
         return Err("expected more than nothing and at most 21 million bitcoins".into());
     }
     Ok(amount)
+}
+
+/// The satoshis of a number with a decimal point and no unit: nobody writes satoshis so.
+pub(super) fn bitcoins_without_unit(text: &str) -> Option<u64> {
+    let amount = Amount::from_str_in(text, Denomination::Bitcoin).ok()?;
+    text.contains('.').then(|| amount.to_sat())
 }
 
 /// A fee rate in sat/vB with at most three decimals, as satoshis for 1,000 virtual bytes.
@@ -74,6 +84,13 @@ mod tests {
         {
             assert!(amount(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn amount__should_take_decimals_without_a_unit_for_bitcoins_that_lack_it() {
+        let told = amount("0.05").expect_err("no unit");
+
+        assert_eq!(told, "0.05 of what? Write 0.05btc or 5000000sat");
     }
 
     #[test]

@@ -202,6 +202,7 @@ fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors
         let start = move |job| jobs.start(job);
         ended("coordinator", run(actor, letters, clock, start, status, stop).await)
     });
+    let pulse = health.clone();
     feeds::health("coordinator", health, || None, parts, &mut actors.tasks);
     feeds::events(heard, parts, &mut actors.tasks);
     let hears = feeds::World {
@@ -212,7 +213,7 @@ fn start_coordinator(parts: &mut Parts<'_>, shared: &Shared, actors: &mut Actors
     feeds::world(mailbox.clone(), hears, parts, &mut actors.tasks);
     let (requests, asked) = mpsc::channel(MAILBOX);
     feeds::requests(asked, mailbox.clone(), &mut actors.tasks);
-    actors.coordinator = Some(CoordinatorHandle::new(requests));
+    actors.coordinator = Some(CoordinatorHandle::new(requests).with_pulse(pulse));
     actors.mailboxes.coordinator = Some(handler::mailbox(mailbox, CoordinatorInput::Received));
 }
 

@@ -288,9 +288,10 @@ fn serve_http(
         token_file: std::path::absolute(&config.token_file).map_err(failed)?,
         p2p: state.facts.listen.clone(),
     };
-    for (listener, routes) in [(api, public::router(state)), (admin, admin_routes)] {
-        tasks.spawn(server::serve(listener, routes, stop.clone()).map(Ok));
-    }
+    let from_one = prepared.config.api.connections_per_address;
+    let public = server::serve_shared(from_one, api, public::router(state), stop.clone());
+    tasks.spawn(public.map(Ok));
+    tasks.spawn(server::serve(admin, admin_routes, stop.clone()).map(Ok));
     Ok(endpoints)
 }
 

@@ -229,6 +229,66 @@ fn init__should_write_one_config_for_several_roles() {
 }
 
 #[test]
+fn init__should_refuse_what_no_node_could_run_with() {
+    let peer = "12D3KooWS4SgAzFJhGnpZgtzo7imufoKrakZRZHts63wQAdqcGt1";
+    let contact = format!("/ip4/127.0.0.1/tcp/9/p2p/{peer}");
+    for (more, told) in [
+        (&["--p2p-listen", "0.0.0.0:7170"][..], "expected a multiaddress such as /ip4/"),
+        (&["--p2p-listen", "/ip4/0.0.0.0/tcp/70000"], "expected a multiaddress such as /ip4/"),
+        (&["--external", "/ip4/0.0.0.0/udp/1"], "expected a multiaddress such as /ip4/"),
+        (&["--bootnode", "/ip4/127.0.0.1/tcp/9"], "ends in /p2p/PEER"),
+        (&["--bootnode", &contact[1..]], "ends in /p2p/PEER"),
+        (
+            &["--api-listen", "127.0.0.1:7181"],
+            "admin.listen: port 7181 is wanted by api.listen too",
+        ),
+        (
+            &["--p2p-listen", "/ip4/0.0.0.0/tcp/9001", "--admin-listen", "127.0.0.1:9001"],
+            "admin.listen: port 9001 is wanted by p2p.listen too",
+        ),
+        (&["--admin-listen", "0.0.0.0:1"], "admin.listen: expected a loopback address"),
+    ] {
+        for role in ["bootnode", "coordinator"] {
+            let folder = Folder::new();
+            let args = ["node", "init", "--role", role, "--dir", "n"];
+
+            let done = folder.run(&[&args[..], more].concat());
+
+            assert_eq!(done.code, 2, "{more:?}: {}", done.stderr);
+            assert!(done.stderr.contains(told), "{told:?} is not in {}", done.stderr);
+            assert!(!folder.path("n").exists(), "{more:?}: something was written");
+        }
+    }
+}
+
+#[test]
+fn init__should_compare_the_network_with_that_of_the_parameters() {
+    for (role, network, code) in [
+        ("committee", Some("signet"), 2),
+        ("committee", Some("regtest"), 0),
+        ("committee", None, 0),
+        ("bootnode", Some("signet"), 2),
+        ("bootnode", None, 0),
+    ] {
+        let folder = Folder::new();
+        let example = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let example = std::fs::read_to_string(example.join("../conf/params.regtest.toml"));
+        folder.write("params.toml", &example.expect("the example"));
+        let args = ["node", "init", "--role", role, "--dir", "n", "--params", "params.toml"];
+        let network: Vec<&str> = network.map_or(vec![], |name| vec!["--network", name]);
+
+        let done = folder.run(&[&args[..], &network].concat());
+
+        assert_eq!(done.code, code, "{role} {network:?}: {}", done.stderr);
+        assert_eq!(folder.path("n").exists(), code == 0, "{role} {network:?}");
+        if code != 0 {
+            assert!(done.stderr.contains("--network says signet"), "{}", done.stderr);
+            assert!(done.stderr.contains("are of regtest"), "{}", done.stderr);
+        }
+    }
+}
+
+#[test]
 fn verify__should_tell_a_signature_from_another() {
     let folder = Folder::new();
     let address = "bc1p0xlxvlhemja6c4dqv22uapctqupfhlxm9h8z3k2e72q4k9hcz7vqzk5jj0";

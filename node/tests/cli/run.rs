@@ -1,6 +1,6 @@
 //! `trestle run`: a node that works, and one clear message for each thing that is wrong.
 
-use crate::support::{Folder, chmod};
+use crate::support::{self, Folder, chmod};
 
 const FREE: &str = "[api]\nlisten = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n";
 const RUN: [&str; 3] = ["run", "-c", "node.toml"];
@@ -169,6 +169,30 @@ fn usage__should_have_an_exit_code_of_its_own() {
     let amount = ["committee", "pay", "main", "--to", "x", "--amount", "1.5"];
     let done = folder.run(&amount);
     assert_eq!(done.code, 2);
-    assert!(done.stderr.contains("expected satoshis"), "{}", done.stderr);
+    assert!(done.stderr.contains("Write 1.5btc or 150000000sat"), "{}", done.stderr);
+    let wrong = folder.run(&[&amount[..6], &["1eth"]].concat());
+    assert!(wrong.stderr.contains("expected satoshis"), "{}", wrong.stderr);
     assert!(folder.run(&["--help"]).stdout.contains("Exit codes:"));
+}
+
+#[test]
+fn devnet__should_refuse_a_size_before_anything_starts() {
+    let folder = Folder::new();
+    for (args, told) in [
+        (&["up", "--threshold", "9", "--committee", "3"][..], "--threshold 9: expected 2 to 3"),
+        (&["up", "--threshold", "1"], "--threshold 1: expected 2 to 3"),
+        (&["up", "--committee", "1", "--threshold", "1"], "--committee 1: expected 2 to 128"),
+        (&["up", "--committee", "129"], "--committee 129: expected 2 to 128"),
+        (&["demo", "--threshold", "4"], "--threshold 4: expected 2 to 3"),
+        (&["demo", "staking", "--threshold", "4"], "--threshold 4: expected 1 to 3"),
+    ] {
+        // Were anything started, it would be this program, and the failure another.
+        let mut command = folder.command(&[&["devnet"][..], args].concat());
+        command.env("BITCOIND", "/nowhere/bitcoind");
+        let done = support::run(command);
+
+        assert_eq!(done.code, 2, "{args:?}: {}", done.stderr);
+        assert!(done.stderr.contains(told), "{told:?} is not in {}", done.stderr);
+        assert_eq!(done.stdout, "", "{args:?}");
+    }
 }

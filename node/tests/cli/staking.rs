@@ -1,7 +1,12 @@
 //! `trestle staking` as a staker uses it: with a key file, with a wallet and with PSBTs, on a real
 //! bitcoind; and what is refused before anything is signed.
 
-use std::str::FromStr as _;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    process::Stdio,
+    str::FromStr as _,
+};
 
 use bitcoin::{
     Address, CompressedPublicKey, Network, Txid,
@@ -182,6 +187,65 @@ async fn wallet__should_stake_and_withdraw() {
     ground.must_withdraw(txid(&done), &["--wallet", "staker"]).await;
 }
 
+/// An API that knows nothing of any delegation; gives where it is.
+fn must_serve_an_empty_api() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    let figures = "active_tvl total_tvl active_delegations total_delegations total_stakers \
+                   unconfirmed_tvl pending_tvl";
+    let zeros = figures.split_whitespace().map(|name| format!("\"{name}\":0"));
+    let zeros = zeros.collect::<Vec<_>>().join(",");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let asked = lines.next().unwrap_or_default();
+            let _rest = lines.take_while(|line| !line.is_empty()).count();
+            let (status, body) = match asked.split(['?', ' ']).nth(1) {
+                Some("/v1/stats") => ("200 OK", format!("{{\"data\":{{{zeros}}}}}")),
+                Some("/v1/finality-providers") => ("200 OK", "{\"data\":[]}".to_owned()),
+                _ => ("404 Not Found", r#"{"errorCode":"NOT_FOUND","message":"none"}"#.to_owned()),
+            };
+            let length = body.len();
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n");
+            // A client that has gone does not want it.
+            let _ = write!(&stream, "{head}connection: close\r\n\r\n{body}");
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn follow__should_end_when_a_block_has_spent_the_coins_otherwise() {
+    // Given a stake that is followed, in the mempool
+    let ground = Ground::new().await;
+    ground.must_call("createwallet", json!(["staker"])).await;
+    let address = ground.must_call("getnewaddress", json!([])).await;
+    ground.must_fund(address.as_str().expect("an address"), 1_000_000).await;
+    let api = must_serve_an_empty_api();
+    let with = ["--amount", "0.005 BTC", "--wallet", "staker", "--yes", "--replaceable"];
+    let follow = ["--follow", "--timeout", "600", "--api", &api, "--params", PARAMS];
+    let place = ["--bitcoin-rpc", ground.bitcoind.rpc_url(), "--bitcoin-user"];
+    let secret = [ground.bitcoind.user(), "--bitcoin-password-file", "password"];
+    let args = [&["staking"][..], &STAKE, &with, &follow, &place, &secret].concat();
+    let mut child = ground.folder.command(&args).stderr(Stdio::piped()).spawn().expect("it");
+    let mut told = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut heard = Vec::new();
+    while !heard.last().is_some_and(|line: &String| line.contains("in the mempool")) {
+        heard.push(told.next().unwrap_or_else(|| panic!("{heard:#?}")).expect("text"));
+    }
+    // When another transaction takes its place in a block
+    let pool = ground.must_call("getrawmempool", json!([])).await;
+    let other = ground.must_call("bumpfee", json!([pool[0], { "fee_rate": 50 }])).await;
+    ground.must_mine(1).await;
+    // Then
+    let rest: Vec<String> = told.map_while(Result::ok).collect();
+    assert_eq!(child.wait().expect("our child").code(), Some(1), "{rest:#?}");
+    let rest = rest.join("\n");
+    let (stake, other) = (pool[0].as_str(), other["txid"].as_str());
+    let (stake, other) = (stake.expect("a txid"), other.expect("a txid"));
+    assert!(rest.contains(&format!("{stake} will never be in a block: {other}")), "{rest}");
+}
+
 #[tokio::test]
 async fn psbt__should_be_signed_by_any_wallet() {
     let ground = Ground::new().await;
@@ -263,6 +327,8 @@ fn params__should_be_explained_and_shown() {
     assert_eq!(shown["params"]["version"], 1);
     let none = folder.run(&[&show[..], &["--height", "109"]].concat());
     assert_eq!(none.code, 1, "{}", none.stderr);
+    let told = "there are no parameters at height 109: they begin at height 110";
+    assert!(none.stderr.contains(told), "{}", none.stderr);
     let network = PARAMS.replace("global-params.regtest.json", "params.staking.regtest.toml");
     let table = folder.run(&["staking", "params", "show", &network]);
     assert!(table.stdout.contains("2 of 3"), "{} {}", table.stdout, table.stderr);

@@ -235,3 +235,62 @@ async fn payment_that_is_signed_or_not_known__should_not_be_given_up() -> Result
     })
     .await
 }
+
+/// Three of four sign. Two have agreed to a payment that the others refuse, so only two are left for
+/// another one from the same coin.
+#[tokio::test]
+async fn coin_of_a_payment_that_some_agreed_to__should_be_had_back_and_paid_from() -> Result<()> {
+    let options = DevnetOptions { members: 4, threshold: 3, ..DevnetOptions::default() };
+    let mut devnet = Devnet::prepare(&options).await?;
+    for member in &devnet.committee[2..] {
+        member.configure(&[format!("committee.max_payment_sats = {}", COIN / 2)])?;
+    }
+    devnet.start_nodes().await?;
+    play(devnet, async |devnet| {
+        funded(devnet, 1).await?;
+        let order = Order::new(1, COIN - COIN / 4);
+        let payment = pay(devnet, &order).await?;
+        let stuck = wait::until("two members to refuse", PATIENCE, async || {
+            let now = look(devnet, &payment).await?;
+            Ok(now["note"].is_string().then_some(now))
+        })
+        .await?;
+        let coin = text(&stuck, "anchor")?;
+        let release = ["committee", "release", COMMITTEE, coin];
+        let busy = denied(devnet, &release, REFUSED).await?;
+        ensure!(busy.contains("spends") && busy.contains("cancel that one first"), "{busy}");
+
+        let cancelled = cancel_by_http(devnet, &order.id).await?;
+        let note = text(&cancelled, "note")?;
+        ensure!(note.contains("too few are left") && note.contains(coin), "{cancelled}");
+        devnet.coordinator.kill()?;
+        devnet.coordinator.restart().await?;
+        online(devnet, devnet.committee.len()).await?;
+        let money = wallet(devnet).await?;
+        ensure!(number(&money["bound_sats"]) == COIN, "{money}");
+        ensure!(number(&money["spendable_sats"]) == 0, "{money}");
+        let coins = told(devnet, &["committee", "coins", COMMITTEE]).await?;
+        ensure!(coins.contains("bound") && coins.contains(coin), "{coins}");
+        let other = Order::new(2, COIN / 3);
+        let waiting = pay(devnet, &other).await?;
+        reach(devnet, &waiting, &["waiting"]).await?;
+
+        let released = devnet.coordinator.command(&release).await?;
+        let again = devnet.coordinator.command(&release).await?;
+        ensure!(again["payment"] == released["payment"], "{again} is not {released}");
+        let released = confirm(devnet, &released).await?;
+        ensure!(released["anchor"] == coin, "{released}");
+        let made = confirm(devnet, &waiting).await?;
+        ensure!(made["anchor"] != coin && made["anchor"].is_string(), "{made}");
+        ensure!(number(&wallet(devnet).await?["bound_sats"]) == 0, "it is still bound");
+        paid_once(devnet, &other).await?;
+        never_paid(devnet, &order).await?;
+
+        let nowhere = text(&made, "anchor")?.replace(':', ":9");
+        let gone = ["committee", "release", COMMITTEE, &nowhere];
+        let gone = denied(devnet, &gone, REFUSED).await?;
+        ensure!(gone.contains("is not known here"), "{gone}");
+        Ok(())
+    })
+    .await
+}

@@ -154,6 +154,8 @@ pub struct Counts {
     pub disconnected: u32,
     /// Blocks undone that counted already.
     pub deep: u32,
+    /// Reorganisations that came to such a block. One lasts until the chain is as long as it was.
+    pub major: u32,
     /// Stakes under the cap.
     pub active: u32,
     /// Stakes above the cap.

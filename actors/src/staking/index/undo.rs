@@ -24,6 +24,8 @@ impl Work<'_> {
         let deep = height < head.unconfirmed_from;
         if deep {
             counts.deep = counts.deep.saturating_add(1);
+            // Its blocks may be taken back in several commits: the first that counted says so.
+            counts.major = counts.major.saturating_add(u32::from(!head.undoes_counted(height)));
             head.unconfirmed_from = height;
         } else {
             self.leave_window(height).await?;

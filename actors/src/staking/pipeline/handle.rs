@@ -10,7 +10,7 @@ use trestle_store::Store;
 use super::{PipelineInput, RequestError, UnbondingForm, check};
 use crate::{
     ports::Compute,
-    runtime::{Letter, Mailbox, mailbox::Offered},
+    runtime::{Letter, Mailbox, NoAnswer, Pulse, mailbox::Offered},
     staking::{StakingInput, query},
 };
 
@@ -24,6 +24,7 @@ pub struct UnbondingHandle {
     compute: Arc<dyn Compute>,
     global: Arc<GlobalParams>,
     mailbox: Mailbox<StakingInput>,
+    pulse: Pulse,
 }
 
 impl UnbondingHandle {
@@ -34,7 +35,13 @@ impl UnbondingHandle {
         global: Arc<GlobalParams>,
         mailbox: Mailbox<StakingInput>,
     ) -> Self {
-        Self { store, compute, global, mailbox }
+        Self { store, compute, global, mailbox, pulse: Pulse::default() }
+    }
+
+    /// The same, asking nothing of an actor that waits for its store.
+    #[must_use]
+    pub fn with_pulse(self, pulse: impl Into<Pulse>) -> Self {
+        Self { pulse: pulse.into(), ..self }
     }
 
     /// `POST /v1/unbonding`: checks a request; when this returns it is stored and under way.
@@ -42,19 +49,17 @@ impl UnbondingHandle {
     /// # Errors
     /// [`RequestError`].
     pub async fn request(&self, form: UnbondingForm) -> Result<(), RequestError> {
-        let late = || RequestError::Unavailable("no answer in time".into());
         let order = check(&*self.store, &*self.compute, &self.global, form).await?;
         let (reply, answer) = oneshot::channel();
         let input = StakingInput::Pipeline(PipelineInput::Accept(Box::new(order), reply));
-        match self.mailbox.offer(Letter::from(input)) {
-            Offered::Taken => {}
-            Offered::Full => return Err(RequestError::Busy),
-            Offered::Closed => return Err(late()),
-        }
-        match tokio::time::timeout(WAIT, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Err(late()),
-        }
+        let asked = async {
+            match self.mailbox.offer(Letter::from(input)) {
+                Offered::Taken => answer.await.ok(),
+                Offered::Full => Some(Err(RequestError::Busy)),
+                Offered::Closed => None,
+            }
+        };
+        self.pulse.answer(WAIT, asked).await.map_err(RequestError::from)?
     }
 
     /// `GET /v1/unbonding/eligibility`: whether a request could be accepted now.
@@ -66,5 +71,17 @@ impl UnbondingHandle {
         let row = row.map_err(|error| RequestError::Unavailable(error.to_string()))?;
         let (_, row) = row.ok_or(RequestError::NotFound)?;
         Ok(row.delegation.eligible()?)
+    }
+}
+
+impl From<NoAnswer> for RequestError {
+    fn from(none: NoAnswer) -> Self {
+        Self::Unavailable(match none {
+            NoAnswer::Late => "no answer in time".into(),
+            NoAnswer::Dropped => {
+                "the coordinator is starting again after a failure of its store, or stopping".into()
+            }
+            NoAnswer::Waiting(why) => format!("the coordinator waits for its store: {why}"),
+        })
     }
 }

@@ -33,4 +33,4 @@ pub use handle::UnbondingHandle;
 pub use jobs::{Job, Means, carry_out};
 pub use metrics::Metrics;
 pub use moves::Joined;
-pub use rows::{open_requests, request};
+pub use rows::{dropped, open_requests, request};

@@ -112,6 +112,7 @@ impl Pipeline {
                 %staking, unbonding = %txid, height,
                 "a stake moved under other parameters: its unbonding has to be requested anew"
             );
+            rows::put_dropped(&mut batch, staking, txid);
             let fact = RequestFact::Dropped { unbonding: txid };
             match index.plan_request(staking, fact).await? {
                 Ok(mut planned) => {

@@ -1,6 +1,7 @@
 //! What the pipeline stores.
 
 use bitcoin::Txid;
+use trestle_chain::Stored;
 use trestle_staking::pipeline::Request;
 use trestle_store::{Batch, Scan, Store, StoreError, Table, table::Key};
 
@@ -11,12 +12,26 @@ const REQUESTS: Table<TxKey, Request> = Table::new("staking.request", 1);
 /// Those that are open: what a start reads.
 const OPEN: Table<TxKey, ()> = Table::new("staking.request_open", 1);
 
+/// The last request for a stake that was dropped: the delegation does not know of it any more.
+const DROPPED: Table<TxKey, Stored<Txid>> = Table::new("staking.request_dropped", 1);
+
 /// The request for an unbonding transaction.
 ///
 /// # Errors
 /// As [`Store::get`].
 pub async fn request(store: &dyn Store, unbonding: Txid) -> Result<Option<Request>, StoreError> {
     REQUESTS.get(store, &TxKey(unbonding)).await
+}
+
+/// The last request for a stake that was dropped, by its staking transaction.
+///
+/// # Errors
+/// As [`Store::get`].
+pub async fn dropped(store: &dyn Store, staking: Txid) -> Result<Option<Request>, StoreError> {
+    match DROPPED.get(store, &TxKey(staking)).await? {
+        Some(unbonding) => request(store, *unbonding).await,
+        None => Ok(None),
+    }
 }
 
 /// Some of the open requests, in the order of their ids as people write them, after one of them.
@@ -48,6 +63,11 @@ pub(super) fn put(batch: &mut Batch, unbonding: Txid, request: &Request) {
     } else {
         OPEN.delete(batch, &key);
     }
+}
+
+/// Adds to a batch that the request for a stake is dropped.
+pub(super) fn put_dropped(batch: &mut Batch, staking: Txid, unbonding: Txid) {
+    DROPPED.put(batch, &TxKey(staking), &Stored(unbonding));
 }
 
 /// The ids of all open requests.

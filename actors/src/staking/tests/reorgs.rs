@@ -60,6 +60,25 @@ async fn reorg__should_undo_and_redo_any_number_of_blocks() {
 }
 
 #[tokio::test]
+async fn reorg__should_be_counted_once_in_however_many_commits() {
+    // Depth is 3: the third lost block is the first that counted.
+    for (lost, expected) in [(2, 0), (3, 1), (5, 1)] {
+        let (mut world, _) = settled().await;
+        for round in 1..=2 {
+            // when: every step is a commit of its own
+            world.chain.lose(lost);
+            for _ in 0..=lost {
+                world.chain.mine(Vec::new());
+            }
+            let major: u32 = world.sync().await.iter().map(|taken| taken.counts.major).sum();
+            // then
+            assert_eq!(major, expected, "{lost} lost, round {round}");
+            world.must_be_whole().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn deep_reorg__should_tell_a_stake_that_moved_to_another_height() {
     let (mut world, staked) = settled().await;
     world.chain.lose(5);

@@ -190,7 +190,7 @@ pub(crate) fn keys(rows: &MemoryStore) -> Vec<(DkgSession, KeyRow)> {
 
 /// A member's ledger.
 pub(crate) fn payments(rows: &MemoryStore) -> Vec<(Hash32, Entry)> {
-    const PAYMENTS: Table<[u8; 32], Entry> = Table::new("committee.payments", 1);
+    const PAYMENTS: Table<[u8; 32], Entry> = Table::new("committee.payments", 2);
     let rows = block_on(PAYMENTS.all(rows)).expect("memory can be read");
     rows.into_iter().map(|(id, entry)| (Hash32(id), entry)).collect()
 }

@@ -197,11 +197,14 @@ impl World {
 
     /// Whether the best chain pays every payment.
     pub(crate) fn all_paid(&self) -> bool {
-        let chain = self.ground.bitcoind.chain();
-        self.client.payments.iter().all(|wanted| {
-            chain.transactions().any(|transaction| {
-                transaction.output.iter().any(|output| output.script_pubkey == wanted.script)
-            })
+        (0..self.client.payments.len()).all(|number| self.is_paid(number))
+    }
+
+    /// Whether a payment is in the chain, by its number.
+    pub(crate) fn is_paid(&self, number: usize) -> bool {
+        let script = &self.client.payments[number].script;
+        self.ground.bitcoind.chain().transactions().any(|transaction| {
+            transaction.output.iter().any(|output| output.script_pubkey == *script)
         })
     }
 }

@@ -163,6 +163,11 @@ impl World {
         self.checker.liars.insert(member);
     }
 
+    /// A member lies no more. What it has done counts as a liar's all the same.
+    pub(crate) fn reform(&mut self, member: usize) {
+        self.lies.remove(&member);
+    }
+
     /// Dies at the commit of that number, counted from the node's first.
     pub(crate) fn die_at(&mut self, node: usize, commit: u64, moment: Moment) {
         self.nodes[node].store.control().die_at = Some((commit, moment));

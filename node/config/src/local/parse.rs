@@ -13,7 +13,8 @@ use trestle_wire::hello::Role;
 
 use super::{
     AdminConfig, ApiConfig, BitcoinAuth, BitcoinConfig, Config, ConfigError, CoordinatorConfig,
-    LogConfig, LogFormat, P2pConfig, PolicyConfig, Recipients, Section, Sink, StoreConfig, staking,
+    LogConfig, LogFormat, P2pConfig, PolicyConfig, Recipients, Section, Sink, StoreConfig,
+    listeners, staking,
 };
 use crate::{params::network, values};
 
@@ -77,6 +78,7 @@ fn read(file: &Path, root: &Section<'_>) -> Option<Config> {
     if root.has("covenant") && !roles.contains(&Role::Committee) {
         root.problem("covenant", "only a node with the role \"committee\" signs for the covenant");
     }
+    listeners::check(root, &p2p, &api, &admin, &covenant);
     let file = file.to_owned();
     Some(Config {
         file,
@@ -192,8 +194,10 @@ fn store(section: &Section<'_>, folder: &Path) -> StoreConfig {
 
 fn api(section: &Section<'_>) -> ApiConfig {
     let listen = listen(section, 7180);
+    // 512 are all that a listener takes.
+    let connections_per_address = section.number("connections_per_address", 1..=512).unwrap_or(64);
     section.finish();
-    ApiConfig { listen }
+    ApiConfig { listen, connections_per_address }
 }
 
 fn admin(section: &Section<'_>, folder: &Path, data_dir: &Path) -> AdminConfig {

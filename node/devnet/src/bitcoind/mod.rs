@@ -11,8 +11,11 @@ mod rpc;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Address, Network};
 use eyre::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
@@ -36,6 +39,7 @@ pub struct Bitcoind {
     arguments: Vec<String>,
     rpc_port: Port,
     p2p_port: Option<Port>,
+    wallet: OnceLock<String>,
     folder: Folder,
 }
 
@@ -57,7 +61,9 @@ impl Bitcoind {
         write_private(folder.path().join("bitcoin.conf"), &config)?;
         let arguments = options.arguments;
         let process = launch(&program, &folder, &arguments)?;
-        let mut bitcoind = Self { process, client, program, arguments, rpc_port, p2p_port, folder };
+        let wallet = OnceLock::new();
+        let mut bitcoind =
+            Self { process, client, program, arguments, rpc_port, p2p_port, wallet, folder };
         bitcoind.wait_ready().await?;
         Ok(bitcoind)
     }
@@ -112,12 +118,40 @@ impl Bitcoind {
         self.process.pid()
     }
 
-    /// The command line with which a person talks to it.
+    /// The command line with which a person talks to it, from any folder; with the wallet that
+    /// [`make_wallet`](Self::make_wallet) made.
     #[must_use]
     pub fn cli(&self) -> String {
-        let cli = self.program.with_file_name("bitcoin-cli");
-        let cli = if cli.exists() { cli } else { PathBuf::from("bitcoin-cli") };
-        format!("{} -datadir={}", cli.display(), self.folder.path().display())
+        self.cli_of(self.wallet.get().map(String::as_str))
+    }
+
+    /// The same with one of its wallets.
+    #[must_use]
+    pub fn cli_of(&self, wallet: Option<&str>) -> String {
+        let beside = self.program.with_file_name("bitcoin-cli");
+        let beside = std::path::absolute(&beside).unwrap_or(beside);
+        let cli = if beside.exists() { beside } else { PathBuf::from("bitcoin-cli") };
+        let folder = format!("-datadir={}", self.folder.path().display());
+        let wallet = wallet.map(|name| format!("-rpcwallet={name}"));
+        let words = [cli.display().to_string(), folder].into_iter().chain(wallet);
+        words.map(|word| quoted(&word)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Makes a wallet with so many satoshis, confirmed, that [`cli`](Self::cli) names from then on.
+    ///
+    /// # Errors
+    /// When this bitcoind was built without wallets, or runs without.
+    pub async fn make_wallet(&self, name: &str, sats: u64) -> Result<()> {
+        self.rpc("createwallet", json!([name])).await?;
+        // It is the only one that is loaded, so bitcoind knows which is meant.
+        let address = self.rpc("getnewaddress", json!([])).await?;
+        let address: Address<NetworkUnchecked> =
+            address.as_str().unwrap_or_default().parse().wrap_err("the wallet's address")?;
+        self.fund(&address.require_network(Network::Regtest)?, sats).await?;
+        self.mine(1).await?;
+        // It was made once: another would have been refused.
+        let _ = self.wallet.set(name.to_owned());
+        Ok(())
     }
 
     /// Connects to `other` and waits until both have each other's blocks.
@@ -198,6 +232,15 @@ impl Bitcoind {
         .await
         .wrap_err_with(|| format!("bitcoind on port {}", self.rpc_port.number()))
     }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,+@%".contains(c);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn launch(program: &PathBuf, folder: &Folder, arguments: &[String]) -> Result<Process> {

@@ -71,6 +71,7 @@ impl From<view::WalletView> for WalletDto {
             pending_sats: wallet.pending.to_sat(),
             reserved_sats: wallet.reserved.to_sat(),
             frozen_sats: wallet.frozen.to_sat(),
+            bound_sats: wallet.bound.to_sat(),
             coins: wallet.coins.into_iter().map(CoinDto::from).collect(),
         }
     }
@@ -83,6 +84,7 @@ impl From<view::CoinView> for CoinDto {
             view::CoinState::Pending => "pending",
             view::CoinState::Reserved => "reserved",
             view::CoinState::Frozen => "frozen",
+            view::CoinState::Bound => "bound",
         };
         Self {
             outpoint: coin.outpoint.to_string(),

@@ -91,7 +91,10 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
         StakingError::too_many("too many requests from this address, wait a second").into_response()
     };
     guard.origins.mark(path, &asked, answer.headers_mut());
-    guard.metrics.took(path, answer.status().as_u16(), began.elapsed());
+    // Unknown paths have no label of their own: anybody can make up more of them.
+    if !path.is_empty() {
+        guard.metrics.took(path, answer.status().as_u16(), began.elapsed());
+    }
     answer
 }
 

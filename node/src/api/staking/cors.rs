@@ -12,6 +12,9 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("300");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, OPTIONS");
 const HEADERS: HeaderValue = HeaderValue::from_static("content-type, last-event-id");
 
+/// What scripts may read beside the body: when to ask again.
+const EXPOSED: HeaderValue = HeaderValue::from_static("retry-after");
+
 /// Answers are data: nothing of them is to be run, framed or guessed at.
 const SECURITY: [(HeaderName, HeaderValue); 4] = [
     (
@@ -56,6 +59,7 @@ impl Origins {
             return;
         };
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         if asked.preflight {
             answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
             answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);

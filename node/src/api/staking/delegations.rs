@@ -92,7 +92,7 @@ pub(in crate::api) async fn delegation(
     })?;
     let request = match found.1.delegation.request() {
         Some(unbonding) => pipeline::request(state.store.as_ref(), unbonding).await?,
-        None => None,
+        None => pipeline::dropped(state.store.as_ref(), txid).await?,
     };
     let unbonding_request = request.as_ref().map(progress);
     Ok(data(DelegationViewDto { delegation: shown(&found)?, unbonding_request }))
@@ -116,6 +116,28 @@ pub(super) fn progress(request: &Request) -> UnbondingProgressDto {
         quorum: request.order().quorum(),
         fee_rate_sat_per_kvb: rates.map(|rates| rates.ours),
         minimum_fee_rate_sat_per_kvb: rates.and_then(|rates| rates.minimum),
+        note: note(request.phase()).map(str::to_owned),
+    }
+}
+
+/// What a request needs, or why it has ended without its transaction.
+pub(super) const fn note(phase: Phase) -> Option<&'static str> {
+    match phase {
+        Phase::Collecting
+        | Phase::Assembled
+        | Phase::Broadcasting
+        | Phase::InMempool
+        | Phase::Mined
+        | Phase::Confirmed
+        | Phase::Rechecking => None,
+        Phase::Stuck => Some("its fixed fee is below the mempool's minimum: it is sent again"),
+        Phase::Waiting => Some("the stake is not in the chain: it waits until it is"),
+        Phase::Expired => Some("the stake's lock ended first: it can be withdrawn"),
+        Phase::InputSpent => Some("something else has spent the stake"),
+        Phase::Dropped => Some(
+            "the stake has moved to a block with other parameters, so the staker's signature does \
+             not fit any more: ask to unbond again",
+        ),
     }
 }
 

@@ -9,6 +9,7 @@ use trestle_actors::staking::pipeline::RequestError;
 use trestle_store::StoreError;
 
 use super::dto::FaultDto;
+use crate::api::error::with_patience;
 
 pub(super) const INTERNAL: &str = "INTERNAL_SERVICE_ERROR";
 pub(super) const NOT_FOUND: &str = "NOT_FOUND";
@@ -56,7 +57,11 @@ impl StakingError {
         Self::new(StatusCode::REQUEST_TIMEOUT, TIMEOUT, "the request took too long, please retry")
     }
 
-    pub(super) fn method() -> Self {
+    pub(in crate::api) fn no_such_route() -> Self {
+        Self::new(StatusCode::NOT_FOUND, NOT_FOUND, "there is nothing at this path")
+    }
+
+    pub(in crate::api) fn method() -> Self {
         let message = "this path does not take that method";
         Self::new(StatusCode::METHOD_NOT_ALLOWED, BAD_REQUEST, message)
     }
@@ -69,7 +74,7 @@ impl IntoResponse for StakingError {
             tracing::warn!(%status, error = message, "a request to the staking API failed");
             HIDDEN.clone_into(&mut message);
         }
-        (status, Json(FaultDto { error_code: code.into(), message })).into_response()
+        with_patience((status, Json(FaultDto { error_code: code.into(), message })).into_response())
     }
 }
 

@@ -46,7 +46,8 @@ pub struct DelegationViewDto {
     /// The fields that clients know.
     #[serde(flatten)]
     pub delegation: DelegationDto,
-    /// How far the request is, if there is one.
+    /// How far the request is, if there is one. One that was dropped is shown until there is
+    /// another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unbonding_request: Option<UnbondingProgressDto>,
 }
@@ -70,6 +71,9 @@ pub struct UnbondingProgressDto {
     /// While stuck: what the mempool takes at the least, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_fee_rate_sat_per_kvb: Option<u64>,
+    /// What it waits for, or why it has ended without its transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Something happened. New kinds may come: skip what you do not know.

@@ -1,5 +1,7 @@
 //! Reading what a request says: its query and its body.
 
+use std::fmt;
+
 use axum::{
     body::{Body, HttpBody as _},
     extract::{FromRequestParts, Query},
@@ -7,6 +9,7 @@ use axum::{
 };
 use bitcoin::{Txid, XOnlyPublicKey};
 use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
 
 use super::error::StakingError;
 
@@ -73,8 +76,19 @@ pub(super) fn missing(name: &str) -> StakingError {
     StakingError::bad(format!("{name} is required"))
 }
 
+/// An object of JSON. A list with the values of the fields in their order is none, though a
+/// deserializer of a struct takes it.
+pub(in crate::api) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StakingError> {
+    let wrong =
+        |what: &dyn fmt::Display| StakingError::bad(format!("invalid request payload: {what}"));
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(wrong(&"expected a JSON object"));
+    }
+    serde_json::from_slice(bytes).map_err(|error| wrong(&error))
+}
+
 /// A whole body of at most `most` bytes.
-pub(super) async fn body(body: Body, most: usize) -> Result<Vec<u8>, StakingError> {
+pub(in crate::api) async fn body(body: Body, most: usize) -> Result<Vec<u8>, StakingError> {
     // What it says of itself; the rest is counted as it comes.
     let mut large = body.size_hint().lower() > most as u64;
     let (mut bytes, mut dropped) = (Vec::new(), 0usize);

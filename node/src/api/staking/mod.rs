@@ -4,24 +4,24 @@
 //! Reads go straight to the store, and a request reads a bounded number of rows; the one thing that
 //! is accepted, a request to unbond, goes through the staking actor.
 //!
-//! Always holds: an answer is an envelope ([`dto::Envelope`]) or a fault ([`dto::FaultDto`]);
-//! nothing of what went wrong inside is told outside; a page key works at the path that gave it and
-//! nowhere else.
+//! Always holds: an answer is an envelope ([`dto::Envelope`]) or a fault ([`dto::FaultDto`]), and at
+//! an unknown path what the rest of the listener says; nothing of what went wrong inside is told
+//! outside; a page key works at the path that gave it and nowhere else.
 
 pub(super) mod address;
 mod around;
 mod cors;
 pub(super) mod delegations;
 pub mod dto;
-mod error;
+pub(super) mod error;
 pub(super) mod events;
 mod figures;
-mod input;
+pub(super) mod input;
 mod metrics;
 mod page;
 pub(super) mod params;
 pub(super) mod providers;
-mod rate;
+pub(super) mod rate;
 mod state;
 pub(super) mod stats;
 mod time;
@@ -67,7 +67,8 @@ pub fn router(state: Arc<StakingState>) -> Router {
     let streams = Router::new().route(EVENTS, get(events::staking_events));
     let routes = around::timed(answers)
         .merge(streams)
-        .method_not_allowed_fallback(|| async { StakingError::method() });
+        .method_not_allowed_fallback(|| async { StakingError::method() })
+        .fallback(crate::api::public::unknown);
     around::guarded(routes, &state).with_state(state)
 }
 

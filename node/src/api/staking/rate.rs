@@ -73,7 +73,7 @@ impl Buckets {
 }
 
 /// Who counts as one: an IPv4 address, or the 64 bits of an IPv6 address that one customer has.
-fn network(address: IpAddr) -> IpAddr {
+pub(in crate::api) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         v4 @ IpAddr::V4(_) => v4,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),

@@ -12,7 +12,7 @@ use super::{
     StakingState,
     dto::{FaultDto, UnbondingRequestDto},
     error::StakingError,
-    input::{Input, body},
+    input::{Input, body, object},
 };
 
 /// Accepts a request to unbond a stake before its lock ends.
@@ -33,8 +33,7 @@ pub(in crate::api) async fn unbonding(
     sent: Body,
 ) -> Result<(StatusCode, Json<()>), StakingError> {
     let bytes = body(sent, state.config.max_body).await?;
-    let request: UnbondingRequestDto = serde_json::from_slice(&bytes)
-        .map_err(|error| StakingError::bad(format!("invalid request payload: {error}")))?;
+    let request: UnbondingRequestDto = object(&bytes)?;
     let form = UnbondingForm::parse(
         &request.staking_tx_hash_hex,
         &request.unbonding_tx_hash_hex,

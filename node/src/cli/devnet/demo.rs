@@ -12,11 +12,11 @@ use std::{
 use eyre::Result;
 use serde_json::json;
 use trestle_devnet::{
-    before_the_end,
+    Bitcoind, before_the_end,
     network::{Devnet, Node},
 };
 
-use super::{DemoArgs, Stack, Story, failed, report, staking, story};
+use super::{DemoArgs, LEAST_SIGNERS, Stack, Story, failed, give_coins, report, staking, story};
 use crate::cli::{CliError, output::Output};
 
 /// Tells what happens, with the time since the start.
@@ -63,6 +63,8 @@ impl<'a> Teller<'a> {
 pub(super) trait Network {
     /// All nodes.
     fn nodes(&self) -> Vec<&Node>;
+    /// The chain they all look at.
+    fn bitcoind(&self) -> &Bitcoind;
     /// Where everything can be reached, for a person who keeps it.
     fn endpoints(&self) -> String;
     /// Stops it in good order.
@@ -72,6 +74,10 @@ pub(super) trait Network {
 impl Network for Devnet {
     fn nodes(&self) -> Vec<&Node> {
         Self::nodes(self).collect()
+    }
+
+    fn bitcoind(&self) -> &Bitcoind {
+        &self.bitcoind
     }
 
     fn endpoints(&self) -> String {
@@ -89,9 +95,11 @@ pub(super) async fn run(output: &Output, args: &DemoArgs) -> Result<(), CliError
             Err(CliError::usage("--stack full is of the story staking"))
         }
         Story::Committee => {
+            args.network.check(LEAST_SIGNERS)?;
             tell(output, args.keep, async |teller, slot| committee(teller, args, slot).await).await
         }
         Story::Staking => {
+            args.network.check(1)?;
             tell(output, args.keep, async |teller, slot| staking::play(teller, args, slot).await)
                 .await
         }
@@ -109,6 +117,7 @@ async fn tell<N: Network>(
     match play(&mut teller, &mut network).await {
         Ok(done) => {
             if let Some(network) = network.as_ref().filter(|_| keep) {
+                give_coins(output, network.bitcoind()).await;
                 output.note(&format!("\n{}\n", network.endpoints()));
                 output.note("the network stays up until Ctrl-C");
                 last_line(&done)?;

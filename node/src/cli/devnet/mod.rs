@@ -8,9 +8,16 @@ mod story;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use trestle_devnet::network::{Devnet, DevnetOptions};
+use trestle_devnet::{
+    Bitcoind,
+    network::{Devnet, DevnetOptions},
+};
+use trestle_wire::committee::MAX_MEMBERS;
 
 use super::{CliError, output::Output};
+
+/// Members of a committee that pays, and of them signers, at the least.
+const LEAST_SIGNERS: u16 = 2;
 
 /// A network of this machine's own.
 #[derive(Debug, Subcommand)]
@@ -73,6 +80,25 @@ pub(super) struct DemoArgs {
 }
 
 impl DevnetArgs {
+    /// Refuses a size that no network can have, before anything starts. `least` members have to
+    /// sign at the least.
+    fn check(&self, least: u16) -> Result<(), CliError> {
+        let (members, threshold) = (self.committee, self.threshold);
+        let most = u16::try_from(MAX_MEMBERS).unwrap_or(u16::MAX);
+        if !(least..=most).contains(&members) {
+            let what = format!("--committee {members}: expected {least} to {most} members");
+            return Err(CliError::usage(what));
+        }
+        if !(least..=members).contains(&threshold) {
+            let what = format!(
+                "--threshold {threshold}: expected {least} to {members}, the number of members \
+                 (--committee)"
+            );
+            return Err(CliError::usage(what));
+        }
+        Ok(())
+    }
+
     fn options(&self) -> DevnetOptions {
         DevnetOptions {
             members: self.committee,
@@ -87,7 +113,10 @@ pub(super) fn run(output: &Output, command: DevnetCommand) -> Result<(), CliErro
     // Not on the main thread's runtime alone: processes die with the thread that started them.
     super::block_on(async {
         match command {
-            DevnetCommand::Up(args) => up(output, &args).await,
+            DevnetCommand::Up(args) => {
+                args.check(LEAST_SIGNERS)?;
+                up(output, &args).await
+            }
             DevnetCommand::Demo(args) => demo::run(output, &args).await,
         }
     })
@@ -96,6 +125,7 @@ pub(super) fn run(output: &Output, command: DevnetCommand) -> Result<(), CliErro
 async fn up(output: &Output, args: &DevnetArgs) -> Result<(), CliError> {
     output.note("starting bitcoind and the nodes");
     let devnet = Devnet::start(&args.options()).await.map_err(failed)?;
+    give_coins(output, &devnet.bitcoind).await;
     output.result(&report::endpoints(&devnet), report::text)?;
     output.note(match &args.dir {
         Some(_) => "Ctrl-C ends the network; its files stay in the folder of --dir",
@@ -105,6 +135,14 @@ async fn up(output: &Output, args: &DevnetArgs) -> Result<(), CliError> {
     std::future::pending::<()>().await;
     drop(devnet);
     Ok(())
+}
+
+/// Gives the person who looks on a wallet with coins, so that payments can be made with the printed
+/// line as it is. A bitcoind without wallets can mine and show, and is talked to without one.
+async fn give_coins(output: &Output, bitcoind: &Bitcoind) {
+    if let Err(error) = bitcoind.make_wallet("devnet", 10 * 100_000_000).await {
+        output.note(&format!("there is no wallet to pay from at this bitcoind: {error:#}"));
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> CliError {

@@ -9,9 +9,8 @@ use crate::cli::units;
 pub(super) fn amount(text: &str) -> Result<Amount, String> {
     if !text.chars().any(|c| c.is_ascii_alphabetic()) {
         return Err(format!(
-            "which unit? A stake has a hundred million times the value in the other: write \"{0} \
-             BTC\" or \"{0} sats\"",
-            text.trim()
+            "which unit? A stake has a hundred million times the value in the other: write {}",
+            with_units(text.trim())
         ));
     }
     units::amount(text).map_err(|_| {
@@ -19,6 +18,16 @@ pub(super) fn amount(text: &str) -> Result<Amount, String> {
          nothing and at most 21 million bitcoins"
             .into()
     })
+}
+
+/// A bare number as it may have been meant.
+fn with_units(number: &str) -> String {
+    match units::bitcoins_without_unit(number) {
+        // Satoshis have no decimals.
+        Some(sats) => format!("\"{number} BTC\" or \"{sats} sats\""),
+        None if number.parse::<u64>().is_ok() => format!("\"{number} BTC\" or \"{number} sats\""),
+        None => "for example \"0.05 BTC\" or \"5000000 sats\"".into(),
+    }
 }
 
 /// A fee rate in sat/vB, of at most three decimals.
@@ -81,7 +90,24 @@ mod tests {
             let told = amount(text).expect_err("no unit");
             assert!(told.contains("which unit?"), "{told}");
         }
-        assert!(amount("0.05").expect_err("no unit").contains("\"0.05 BTC\" or \"0.05 sats\""));
+    }
+
+    #[test]
+    fn amount__should_propose_only_what_can_be_taken() {
+        for (text, proposed) in [
+            ("5", "\"5 BTC\" or \"5 sats\""),
+            ("0.05", "\"0.05 BTC\" or \"5000000 sats\""),
+            ("1.123456789", "for example \"0.05 BTC\" or \"5000000 sats\""),
+            ("", "for example \"0.05 BTC\" or \"5000000 sats\""),
+        ] {
+            let told = amount(text).expect_err("no unit");
+            assert!(told.ends_with(&format!("write {proposed}")), "{told}");
+            for one in
+                proposed.split('"').filter(|one| one.ends_with("BTC") || one.ends_with("sats"))
+            {
+                assert!(amount(one).is_ok(), "{one} was proposed");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,10 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    api::staking::dto::{DelegationDto, Envelope, FaultDto, OverallStatsDto},
+    api::staking::{
+        DelegationViewDto,
+        dto::{DelegationDto, Envelope, FaultDto, OverallStatsDto},
+    },
     cli::{CliError, Exit, client::NodeArgs},
 };
 
@@ -111,6 +114,11 @@ impl Api {
 
     /// A stake by its transaction's id; none before it is confirmed.
     pub(super) async fn delegation(&self, txid: &str) -> Result<Option<DelegationDto>, CliError> {
+        self.find("/v1/delegation", &[("staking_tx_hash_hex", txid)]).await
+    }
+
+    /// The same with how far a request to unbond it is, where the API tells that.
+    pub(super) async fn view(&self, txid: &str) -> Result<Option<DelegationViewDto>, CliError> {
         self.find("/v1/delegation", &[("staking_tx_hash_hex", txid)]).await
     }
 

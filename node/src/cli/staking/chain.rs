@@ -5,13 +5,13 @@
 use std::path::PathBuf;
 
 use bitcoin::{
-    Amount, BlockHash, FeeRate, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid,
+    Amount, Block, BlockHash, FeeRate, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid,
     consensus::encode::deserialize_hex,
 };
 use clap::Args;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use trestle_actors::ports::{Broadcast as _, EstimateFee as _, chain::Accepted};
+use trestle_actors::ports::{Broadcast as _, EstimateFee as _, ReadChain as _, chain::Accepted};
 use trestle_bitcoind::{Auth, Bitcoind, Config as ClientConfig, RpcError, Secret};
 use trestle_keys::taproot::bitcoin_network;
 
@@ -238,25 +238,40 @@ impl Chain {
 
     /// Those that no transaction in the mempool spends.
     async fn free(&self, coins: &[(OutPoint, TxOut)]) -> Result<Vec<(OutPoint, TxOut)>, CliError> {
+        let places: Vec<OutPoint> = coins.iter().map(|(at, _)| *at).collect();
+        let spent = self.spenders(&places).await?;
+        let free = coins.iter().zip(spent).filter(|(_, spender)| spender.is_none());
+        Ok(free.map(|(coin, _)| coin.clone()).collect())
+    }
+
+    /// A transaction in the mempool that spends one of these coins.
+    pub(super) async fn spender_in_mempool(
+        &self,
+        coins: &[OutPoint],
+    ) -> Result<Option<Txid>, CliError> {
+        Ok(self.spenders(coins).await?.into_iter().flatten().next())
+    }
+
+    /// For each coin the transaction in the mempool that spends it.
+    async fn spenders(&self, coins: &[OutPoint]) -> Result<Vec<Option<Txid>>, CliError> {
         #[derive(Deserialize)]
         struct Spending {
             spendingtxid: Option<Txid>,
         }
         /// Asked for in one call.
         const PIECE: usize = 1_000;
-        let mut free = Vec::with_capacity(coins.len());
+        let mut spenders = Vec::with_capacity(coins.len());
         for piece in coins.chunks(PIECE) {
-            let place = |(at, _): &(OutPoint, TxOut)| json!({ "txid": at.txid, "vout": at.vout });
+            let place = |at: &OutPoint| json!({ "txid": at.txid, "vout": at.vout });
             let places: Vec<Value> = piece.iter().map(place).collect();
             let told: Vec<Spending> = self.call("gettxspendingprevout", json!([places])).await?;
             if told.len() != piece.len() {
                 let what = format!("bitcoind told of {} coins of {}", told.len(), piece.len());
                 return Err(CliError::failed(what));
             }
-            let unspent = piece.iter().zip(told).filter(|(_, told)| told.spendingtxid.is_none());
-            free.extend(unspent.map(|(coin, _)| coin.clone()));
+            spenders.extend(told.into_iter().map(|told| told.spendingtxid));
         }
-        Ok(free)
+        Ok(spenders)
     }
 
     /// A transaction by its id, with the height of its block; not all bitcoinds find all.
@@ -286,6 +301,12 @@ impl Chain {
         let on_chain = header["confirmations"].as_i64().is_some_and(|count| count > 0);
         let height = header["height"].as_u64().and_then(|height| u32::try_from(height).ok());
         Ok(Some((transaction, height.filter(|_| on_chain))))
+    }
+
+    /// The block at a height of the best chain.
+    pub(super) async fn block(&self, height: u32) -> Result<Block, CliError> {
+        let hash = self.block_at(height).await?;
+        self.client.block(hash).await.map_err(unreachable)
     }
 
     pub(super) async fn block_at(&self, height: u32) -> Result<BlockHash, CliError> {

@@ -72,11 +72,18 @@ pub(super) fn run(output: &Output, command: ParamsCommand) -> Result<(), CliErro
             let Some(height) = height else {
                 return output.result(&params, versions);
             };
-            let version = rules::at(&params, height)?;
+            let version =
+                params.params_at(height).ok_or_else(|| before_the_first(&params, height))?;
             let shown = json!({ "height": height, "params": version });
             output.result(&shown, |_| one(&params, version, height))
         }
     }
+}
+
+fn before_the_first(params: &GlobalParams, height: u32) -> CliError {
+    let first = params.versions()[0].activation_height;
+    let what = format!("there are no parameters at height {height}: they begin at height {first}");
+    CliError::failed(what).hint(format!("a stake counts from height {first} on: --height {first}"))
 }
 
 fn note(finding: &Finding) -> Option<Note> {

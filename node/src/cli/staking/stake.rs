@@ -21,7 +21,7 @@ use super::{
     chain::{Chain, ChainArgs},
     coins::{Coin, choose},
     confirm::ConfirmArgs,
-    follow::FollowArgs,
+    follow::{FollowArgs, Sent},
     key::StakerKey,
     local::{self, Addresses},
     psbt,
@@ -187,7 +187,8 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
         output.note(&format!("sent: {}", stake.outpoint.txid));
         let until = ["active", "unbonding", "unbonded", "withdrawn", "slashed", "spent_otherwise"];
         let at = stake.outpoint;
-        let last = args.follow.delegation(output, api, Some(&chain), at, &until).await?;
+        let sent = Sent::new(&chain, &signed, next.saturating_sub(1));
+        let last = args.follow.delegation(output, api, Some(sent), at, &until).await?;
         done.state = Some(last.state);
     }
     output.result(&done, text)

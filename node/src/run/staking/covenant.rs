@@ -83,8 +83,9 @@ pub(super) fn start(
         let carry_out = move |job| jobs.start(job);
         ended("covenant", run(actor, letters, clock, carry_out, status, stop).await)
     });
+    let pulse = health.clone();
     feeds::health("covenant", health, || None, parts, &mut actors.tasks);
-    actors.covenant = Some(CovenantHandle::new(mailbox.clone()));
+    actors.covenant = Some(CovenantHandle::new(mailbox.clone()).with_pulse(pulse));
     actors.mailboxes.covenant = Some(handler::mailbox(mailbox, CovenantInput::Received));
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use trestle_actors::{
     follower::{FeedConfig, FeedStatus},
     ports::chain::ChainStatus,
-    runtime::{ActorStatus, Mailbox, run},
+    runtime::{ActorStatus, Mailbox, Pulse, run},
     staking::{
         self, Events, Index, LoadError, Settings, StakingActor, StakingHandle, StakingInput,
         addresses::AddressBook,
@@ -79,9 +79,9 @@ pub(super) async fn start(
     if part.coordinates.is_none() && part.member.is_none() {
         return Ok(());
     }
-    let handle = start_index(parts, shared, listed, global, part, actors).await?;
+    let (handle, pulse) = start_index(parts, shared, listed, global, part, actors).await?;
     if let Some(config) = part.coordinates {
-        let unbond = unbond(parts, shared, global, &handle);
+        let unbond = unbond(parts, shared, global, &handle, pulse);
         actors.staking = Some(serve(parts, global, config, unbond, &handle)?);
         events::tell(parts, &handle, &mut actors.tasks)?;
         let book = AddressBook::new(Arc::clone(&parts.store), handle.status()).run();
@@ -104,7 +104,7 @@ async fn start_index(
     global: &GlobalFile,
     part: Part<'_>,
     actors: &mut Actors,
-) -> Result<StakingHandle, RunError> {
+) -> Result<(StakingHandle, Pulse), RunError> {
     let counters = staking::Metrics::default();
     counters.register_compatible(parts.registry);
     counters.register(metrics::ours(parts.registry));
@@ -160,8 +160,9 @@ async fn start_index(
     });
     let (chain, shown) = (parts.chain.clone(), at.clone());
     let behind = move || behind(&chain.borrow(), &shown.borrow(), head.start);
+    let pulse = Pulse::from(health.clone());
     feeds::health("staking", health, behind, parts, &mut actors.tasks);
-    Ok(StakingHandle::new(mailbox, at))
+    Ok((StakingHandle::new(mailbox, at), pulse))
 }
 
 /// What brings requests to unbond through.
@@ -258,10 +259,11 @@ fn unbond(
     shared: &Shared,
     global: &GlobalFile,
     handle: &StakingHandle,
+    pulse: Pulse,
 ) -> Unbond {
     let (store, compute) = (Arc::clone(&parts.store), Arc::clone(&shared.compute));
     let (global, mailbox) = (Arc::new(global.params.clone()), handle.mailbox().clone());
-    let handle = UnbondingHandle::new(store, compute, global, mailbox);
+    let handle = UnbondingHandle::new(store, compute, global, mailbox).with_pulse(pulse);
     Arc::new(move |form| {
         let handle = handle.clone();
         Box::pin(async move { handle.request(form).await })

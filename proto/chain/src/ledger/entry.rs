@@ -13,6 +13,9 @@ pub struct Entry {
     pub anchor: Stored<OutPoint>,
     /// The recipients' outputs, in order.
     pub recipients: Vec<Stored<TxOut>>,
+    /// Whether every output was the committee's own when it was first agreed to: its anchor is not
+    /// kept from other payments then.
+    pub own: bool,
     /// The most that any version moves out of the committee, fee included.
     pub reserved: Stored<Amount>,
     /// The member's height when it agreed to that much.
@@ -37,6 +40,7 @@ impl Entry {
         Self {
             anchor: Stored(terms.anchor),
             recipients: terms.recipients.iter().cloned().map(Stored).collect(),
+            own: terms.own,
             reserved: Stored(terms.outflow),
             height: terms.tip,
             versions: vec![Agreed::of(terms)],
@@ -68,6 +72,7 @@ impl Entry {
     pub(super) fn continues(&self, old: &Self) -> bool {
         self.anchor == old.anchor
             && self.recipients == old.recipients
+            && self.own == old.own
             && self.reserved >= old.reserved
             && self.height >= old.height
             && self.versions.starts_with(&old.versions)

@@ -7,8 +7,10 @@
 //! Always holds:
 //!
 //! - a payment's anchor and recipients never change once its first row is stored;
-//! - no outpoint is the anchor of two payments. It is never given free: as long as the coin exists,
-//!   an old version may still confirm, and once it is spent nobody needs it;
+//! - no outpoint is the anchor of two payments that pay somebody. It is never given free for a
+//!   second one: as long as the coin exists, an old version may still confirm, and once it is spent
+//!   nobody needs it. A payment of which every output is the committee's own shares any anchor: it
+//!   pays nobody, and once it confirms no version of the other one can;
 //! - a payment's reservation counts once, whatever the sessions and versions, as the most that any
 //!   version moves out. When a dearer version is agreed to, the whole of it counts from then on as
 //!   reserved at that height: later, never less;
@@ -48,11 +50,13 @@ pub struct Terms<'a> {
     pub anchor: OutPoint,
     /// The recipients' outputs, in order.
     pub recipients: &'a [TxOut],
+    /// Whether every output is the committee's own.
+    pub own: bool,
     /// The version's id.
     pub txid: Txid,
     /// The version's output to the committee.
     pub change: Option<(u32, TxOut)>,
-    /// Recipients and fee together.
+    /// What leaves the committee, fee included.
     pub outflow: Amount,
     /// The member's own tip.
     pub tip: u32,
@@ -138,7 +142,7 @@ impl Ledger {
         self.entries.iter()
     }
 
-    /// The payment whose anchor this is.
+    /// The payment to others whose anchor this is.
     pub fn anchored(&self, outpoint: &OutPoint) -> Option<Hash32> {
         self.anchors.get(outpoint).copied()
     }
@@ -167,7 +171,8 @@ impl Ledger {
     /// [`Conflict`].
     pub fn propose(&self, terms: &Terms<'_>) -> Result<Entry, Conflict> {
         let payment = terms.payment;
-        if let Some(by) = self.anchored(&terms.anchor).filter(|by| *by != payment) {
+        let taken = self.anchored(&terms.anchor).filter(|by| *by != payment);
+        if let Some(by) = taken.filter(|_| !terms.own) {
             return Err(Conflict::AnchorTaken { anchor: terms.anchor, by });
         }
         let Some(entry) = self.entries.get(&payment) else {
@@ -195,7 +200,8 @@ impl Ledger {
     /// [`BadEntry`]; the ledger is unchanged then.
     pub fn record(&mut self, payment: Hash32, entry: Entry) -> Result<(), BadEntry> {
         let anchor = *entry.anchor;
-        if let Some(first) = self.anchored(&anchor).filter(|by| *by != payment) {
+        let taken = self.anchored(&anchor).filter(|by| *by != payment);
+        if let Some(first) = taken.filter(|_| !entry.own) {
             return Err(BadEntry::SharedAnchor { anchor, first, second: payment });
         }
         if let Some(old) = self.entries.get(&payment) {
@@ -204,7 +210,9 @@ impl Ledger {
             }
             self.release(old.height, old.reserved.to_sat());
         }
-        self.anchors.insert(anchor, payment);
+        if !entry.own {
+            self.anchors.insert(anchor, payment);
+        }
         for version in &entry.versions {
             if let Some((vout, _)) = version.change {
                 self.change.insert(OutPoint { txid: *version.txid, vout }, payment);

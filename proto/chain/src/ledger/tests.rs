@@ -21,6 +21,7 @@ struct Draft {
     payment: u8,
     anchor: u32,
     recipients: Vec<TxOut>,
+    own: bool,
     txid: u8,
     sats: u64,
     tip: u32,
@@ -29,7 +30,7 @@ struct Draft {
 impl Draft {
     fn new(payment: u8, sats: u64, tip: u32) -> Self {
         let recipients = vec![recipient(1, 1_000)];
-        Self { payment, anchor: payment.into(), recipients, txid: payment, sats, tip }
+        Self { payment, anchor: payment.into(), recipients, own: false, txid: payment, sats, tip }
     }
 
     fn terms(&self) -> Terms<'_> {
@@ -37,6 +38,7 @@ impl Draft {
             payment: id(self.payment),
             anchor: outpoint(self.anchor),
             recipients: &self.recipients,
+            own: self.own,
             txid: txid(self.payment, self.txid),
             change: Some((1, recipient(9, 500))),
             outflow: Amount::from_sat(self.sats),
@@ -83,6 +85,25 @@ fn anchor__should_belong_to_one_payment() {
     let mut ledger = Ledger::default();
     Draft::new(1, 1_000, 10).agree(&mut ledger);
     let other = Draft { anchor: 1, ..Draft::new(2, 1_000, 10) };
+    let refused = ledger.propose(&other.terms());
+    assert_eq!(refused, Err(Conflict::AnchorTaken { anchor: outpoint(1), by: id(1) }));
+}
+
+#[test]
+fn anchor__should_be_shared_with_payments_to_the_committee_itself() {
+    let mut ledger = Ledger::default();
+    let own = |payment| Draft { anchor: 1, own: true, ..Draft::new(payment, 10, 10) };
+    // before the payment to others, and after it
+    own(2).agree(&mut ledger);
+    assert_eq!(ledger.anchored(&outpoint(1)), None);
+    Draft::new(1, 1_000, 10).agree(&mut ledger);
+    own(3).agree(&mut ledger);
+    assert_eq!(ledger.anchored(&outpoint(1)), Some(id(1)));
+    // it binds the payment itself all the same, and frees nothing for a second one to others
+    let moved = Draft { anchor: 7, txid: 9, ..own(2) };
+    let refused = ledger.propose(&moved.terms());
+    assert!(matches!(refused, Err(Conflict::OtherAnchor { .. })), "{refused:?}");
+    let other = Draft { anchor: 1, ..Draft::new(4, 1_000, 10) };
     let refused = ledger.propose(&other.terms());
     assert_eq!(refused, Err(Conflict::AnchorTaken { anchor: outpoint(1), by: id(1) }));
 }
@@ -159,13 +180,15 @@ proptest! {
 
     #[test]
     fn ledger__should_be_the_same_after_loading_its_rows(
-        steps in prop::collection::vec((0_u8..6, 0_u32..8, 0_u8..40, 1_u64..5_000, 0_u32..60), 0..60),
+        steps in prop::collection::vec(
+            (0_u8..6, 0_u32..8, any::<bool>(), 0_u8..40, 1_u64..5_000, 0_u32..60), 0..60,
+        ),
         tip in 0_u32..80,
         blocks in 0_u32..30,
     ) {
         let mut ledger = Ledger::default();
-        for (payment, anchor, txid, sats, tip) in steps {
-            let draft = Draft { anchor, txid, ..Draft::new(payment, sats, tip) };
+        for (payment, anchor, own, txid, sats, tip) in steps {
+            let draft = Draft { anchor, own, txid, ..Draft::new(payment, sats, tip) };
             if let Ok(entry) = ledger.propose(&draft.terms()) {
                 ledger.record(id(payment), entry).expect("a proposed row continues");
             }
@@ -181,9 +204,10 @@ proptest! {
         let recent = |entry: &&Entry| i64::from(entry.height) > i64::from(tip) - i64::from(blocks);
         let sum: u64 = ledger.entries().map(|(_, e)| e).filter(recent).map(|e| e.reserved.to_sat()).sum();
         prop_assert_eq!(reserved(&loaded, tip, blocks), sum);
-        // No anchor twice.
+        // No anchor twice among payments to others.
+        let others = || ledger.entries().filter(|(_, entry)| !entry.own);
         let anchors: std::collections::BTreeSet<_> =
-            ledger.entries().map(|(_, entry)| entry.anchor).collect();
-        prop_assert_eq!(anchors.len(), ledger.entries().count());
+            others().map(|(_, entry)| entry.anchor).collect();
+        prop_assert_eq!(anchors.len(), others().count());
     }
 }

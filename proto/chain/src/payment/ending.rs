@@ -120,7 +120,8 @@ impl Payment {
         };
         if let Some(Stored(anchor)) = anchor {
             note.push_str(&format!(
-                "; so many members have bound {anchor} to it that too few are left to spend that coin"
+                "; so many members have bound {anchor} to it, or may have, that too few are left to spend \
+                 that coin, except for `trestle committee release`"
             ));
         }
         let effects = vec![Effect::Release, Notice::Cancelled.effect()];

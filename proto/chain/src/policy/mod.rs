@@ -8,10 +8,14 @@
 //! - the anchor is the first input and is confirmed, is bound to this payment for ever, and no other
 //!   input is another payment's anchor. Such an input is refused although it could not make anyone
 //!   pay twice: it would let one payment kill another that has been agreed to, and a payment's fate
-//!   must hang on its own anchor alone;
+//!   must hang on its own anchor alone. Only a payment of which every output is the committee's own
+//!   may spend what other payments are bound to: that is how a coin is had back whose payment is
+//!   never finished. It pays nobody, and since every version of the other payment spends that coin,
+//!   at most one of the two ever confirms;
 //! - the outputs are the proposal's recipients, each once and in order, and at most one more, to a
 //!   script that the member derived itself. Whatever is left over is the fee. Recipients and fee
-//!   count as outflow, a recipient that is the committee itself included;
+//!   count as outflow, a recipient that is the committee itself included, unless all are: then only
+//!   the fee leaves the committee;
 //! - the row to store reserves that outflow, once for each payment.
 //!
 //! What this cannot stop: a coordinator that pays allowed recipients within the limits without
@@ -49,7 +53,7 @@ pub struct Approval {
     pub spent: Vec<TxOut>,
     /// What miners get.
     pub fee: Amount,
-    /// Recipients and fee.
+    /// What leaves the committee, fee included.
     pub outflow: Amount,
     /// The row of this payment, to be stored before anything is signed.
     pub entry: Entry,
@@ -77,6 +81,7 @@ pub fn judge(
         payment: proposal.payment(),
         anchor: proposal.anchor(),
         recipients: proposal.recipients(),
+        own: rules.are_own(proposal.recipients()),
         txid,
         change: proposal.change(),
         outflow,
@@ -151,16 +156,18 @@ fn check_inputs(
 ) -> Result<Vec<TxOut>, Refused> {
     let inputs = proposal.transaction().input.iter().map(|input| input.previous_output);
     let mut spent = Vec::with_capacity(proposal.transaction().input.len());
+    let own = rules.are_own(proposal.recipients());
     for (index, outpoint) in inputs.enumerate() {
-        if let Some(by) = ledger.anchored(&outpoint).filter(|by| *by != proposal.payment()) {
+        let taken = ledger.anchored(&outpoint).filter(|by| *by != proposal.payment());
+        if let Some(by) = taken.filter(|_| !own) {
             return Err(Refused::OthersAnchor { index, outpoint, by });
         }
         let output = match (view.coins.get(&outpoint), ledger.change(&outpoint)) {
             (Some(coin), change) => {
                 let needed = rules.needed_confirmations(coin.coinbase);
                 // Change that would do unconfirmed does with few confirmations, too.
-                let own = index != 0 && change.is_some();
-                if coin.confirmations < needed && !own {
+                let is_change = index != 0 && change.is_some();
+                if coin.confirmations < needed && !is_change {
                     let got = coin.confirmations;
                     return Err(Refused::TooFresh { index, outpoint, got, needed });
                 }
@@ -199,7 +206,8 @@ fn check_money(
     if fee > most {
         return Err(Refused::RateTooHigh { fee, most, rate: rules.max_fee_rate });
     }
-    let paid = proposal.recipients().iter().map(|recipient| recipient.value);
+    let own = rules.are_own(proposal.recipients());
+    let paid = proposal.recipients().iter().filter(|_| !own).map(|recipient| recipient.value);
     let outflow = weight::sum(paid.chain([fee])).ok_or(Refused::Overflow)?;
     if outflow > rules.max_payment {
         return Err(Refused::PaymentTooHigh { outflow, most: rules.max_payment });

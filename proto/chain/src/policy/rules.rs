@@ -94,6 +94,12 @@ impl Rules {
         }
     }
 
+    /// Whether all of these outputs are the committee's own, so that only change can come after them
+    /// and nothing but the fee leaves.
+    pub(super) fn are_own(&self, recipients: &[TxOut]) -> bool {
+        recipients.iter().all(|output| self.change_scripts.contains(&output.script_pubkey))
+    }
+
     pub(super) fn needed_confirmations(&self, coinbase: bool) -> u32 {
         // An unconfirmed coin is never in the view; 1 is the least that makes sense.
         let least = self.min_confirmations.max(1);

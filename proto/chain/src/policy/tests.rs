@@ -311,6 +311,60 @@ fn coordinator__should_not_use_a_payments_anchor_for_another() {
     assert!(matches!(refused, Err(Refused::OthersAnchor { index: 1, by, .. }) if by == id));
 }
 
+/// The committee's own output.
+fn own(sats: u64) -> TxOut {
+    TxOut { value: Amount::from_sat(sats), script_pubkey: committee().script() }
+}
+
+#[test]
+fn coin_bound_to_a_payment__should_be_had_back_by_one_to_the_committee_itself() {
+    let mut case = Case::new();
+    let bound = case.agree();
+    // given a limit that the coin itself exceeds, and a window with room for the fee alone
+    case.rules.max_payment = Amount::from_sat(2_000);
+    case.rules.window.amount = bound.outflow + Amount::from_sat(2_000);
+    let back = first(&[coin(1, 400_000)], &[own(200_000)]);
+    case.wire = back.proposal(Hash32([2; 32]));
+    // when it is agreed to, also beside what another payment is bound to
+    let approval = case.agree();
+    assert_eq!(approval.outflow, approval.fee);
+    must_verify(&signed(&case.transaction(), &approval), &approval.spent);
+    let both = first(&[coin(3, 500_000), coin(1, 400_000)], &[own(800_000)]);
+    case.wire = both.proposal(Hash32([3; 32]));
+    case.view.coins.extend([seen(&coin(3, 500_000))]);
+    case.agree();
+    // then the payment it belonged to can still be made, and no other one
+    let again = Case::new();
+    (case.wire, case.rules) = (again.wire, again.rules);
+    assert_eq!(case.judge().map(|approval| approval.txid), Ok(bound.txid));
+    case.wire.payment = Hash32([4; 32]);
+    assert!(matches!(case.judge(), Err(Refused::OthersAnchor { index: 0, .. })));
+}
+
+#[test]
+fn coordinator__should_not_take_a_bound_coin_by_paying_the_committee_among_others() {
+    for recipients in [
+        vec![own(100_000), recipient(1, 100_000)],
+        vec![recipient(1, 100_000), own(100_000)],
+        vec![recipient(1, 100_000)],
+    ] {
+        let mut case = Case::new();
+        case.agree();
+        let taken = first(&[coin(1, 400_000)], &recipients);
+        case.wire = taken.proposal(Hash32([2; 32]));
+        case.rules.max_payment = Amount::from_sat(1_000_000);
+        let refused = case.judge();
+        assert!(matches!(refused, Err(Refused::OthersAnchor { index: 0, .. })), "{refused:?}");
+    }
+    // nor by hiding a stranger's output in the place of the change
+    let mut case = Case::new();
+    case.agree();
+    let back = first(&[coin(1, 400_000)], &[own(200_000)]);
+    case.wire = back.proposal(Hash32([2; 32]));
+    case.alter(|t| t.output[1].script_pubkey = Key::number(66).script());
+    assert!(matches!(case.judge(), Err(Refused::ChangeNotOurs { .. })));
+}
+
 fn bumped(case: &Case, rate: u32) -> PaymentProposal {
     let coins = [coin(1, 400_000), coin(2, 300_000)];
     let previous = [first(&coins, &[recipient(1, 450_000), recipient(2, 100_000)])];

@@ -181,6 +181,11 @@ impl Wallet {
         Ok(())
     }
 
+    /// The payment that has a coin reserved.
+    pub fn reserved_by(&self, outpoint: &OutPoint) -> Option<Hash32> {
+        self.reserved.get(outpoint).copied()
+    }
+
     /// Expects the change of a payment's latest version, in place of any earlier version's: only
     /// one of them can come.
     pub fn promise(&mut self, payment: Hash32, change: Option<(OutPoint, TxOut)>) {

@@ -38,7 +38,7 @@ impl std::fmt::Display for Finding {
 
 /// Everything that is wrong or odd, by line. Without a [`Problem::Error`] the file is valid.
 pub fn check(text: &str) -> Vec<Finding> {
-    let Read { versions, faults, unknown } = read(text);
+    let Read { versions, faults, unknown, .. } = read(text);
     let mut findings: Vec<Finding> = faults.into_iter().map(error).collect();
     findings.extend(unknown.into_iter().map(|(line, version, name)| Finding {
         line,

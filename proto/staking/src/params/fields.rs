@@ -108,8 +108,9 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// All keys, or `None` after a fault in any of them.
-    pub(super) fn keys(&mut self) -> Option<Vec<PublicKey>> {
+    /// All entries of the list of keys, each with its line and `None` after a fault in it; `None`
+    /// instead of the list if it is none.
+    pub(super) fn keys(&mut self) -> Option<Vec<(usize, Option<PublicKey>)>> {
         let Some(value) = self.object.get(Field::CovenantPks.name()) else {
             return Some(Vec::new());
         };
@@ -119,15 +120,14 @@ impl<'a> Fields<'a> {
         };
         let mut keys = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
-            match key(entry.get()) {
-                Some(key) => keys.push(key),
-                None => {
-                    let fault = Fault::Key { place: index + 1, got: shown(entry.get()) };
-                    self.faults.push((self.source.line(entry), fault));
-                }
+            let (line, key) = (self.source.line(entry), key(entry.get()));
+            if key.is_none() {
+                let fault = Fault::Key { place: index + 1, got: shown(entry.get()) };
+                self.faults.push((line, fault));
             }
+            keys.push((line, key));
         }
-        (keys.len() == entries.len()).then_some(keys)
+        Some(keys)
     }
 
     fn text(&mut self, field: Field) -> Option<String> {

@@ -1,6 +1,8 @@
 //! From text to parameters: one reading for nodes, which stop at the first fault, and for
 //! operators, who want to see all.
 
+use std::collections::BTreeSet;
+
 use bitcoin::Amount;
 use serde_json::value::RawValue;
 
@@ -10,7 +12,7 @@ use super::{
     fields::Fields,
     source::{Object, Source, shown},
 };
-use crate::Covenant;
+use crate::{Covenant, CovenantError, covenant::MAX_KEYS};
 
 /// Real files have a few kilobytes; a thousandfold is no file of parameters.
 pub(super) const MAX_BYTES: usize = 4 << 20;
@@ -29,6 +31,18 @@ pub(super) struct Read {
     pub(super) faults: Vec<(usize, ParamsError)>,
     /// Fields that nobody reads: line, version, name.
     pub(super) unknown: Vec<(usize, u64, String)>,
+    /// Of the entry before, right or wrong.
+    before: Follows,
+    /// The last value cap so far.
+    last_value_cap: Option<Amount>,
+}
+
+/// What of a version the next one has to follow, as far as it can be read.
+#[derive(Clone, Copy, Default)]
+struct Follows {
+    version: Option<u64>,
+    activation_height: Option<u64>,
+    cap: Option<Cap>,
 }
 
 /// A version and where it stands.
@@ -82,11 +96,12 @@ impl Read {
         let mut fields = match Fields::new(source, entry) {
             Ok(fields) => fields,
             Err(fault) => {
+                self.before = Follows::default();
                 let error = ParamsError::Version { version: index, fault };
                 return self.faults.push((source.line(entry), error));
             }
         };
-        let parsed = version(&mut fields);
+        let (parsed, follows) = version(&mut fields);
         let number = fields.own_number().unwrap_or(index);
         let unknown = fields.unknown().into_iter();
         self.unknown.extend(unknown.map(|(line, name)| (line, number, name)));
@@ -94,46 +109,51 @@ impl Read {
         for (line, fault) in std::mem::take(&mut fields.faults) {
             self.faults.push((line, ParamsError::Version { version: number, fault }));
         }
+        self.follow(&fields, follows, number);
         if let (Some(params), false) = (parsed, broken) {
-            self.follow(&fields, &params);
             self.versions.push(Placed { params, line: source.line(entry) });
         }
     }
 
-    /// The rules between a version and those before it.
-    fn follow(&mut self, fields: &Fields<'_>, params: &VersionParams) {
-        let Some(Placed { params: before, .. }) = self.versions.last() else { return };
+    /// The rules between a version, right or wrong by itself, and those before it.
+    fn follow(&mut self, fields: &Fields<'_>, now: Follows, number: u64) {
+        let before = std::mem::replace(&mut self.before, now);
         let mut faults = Vec::new();
-        if before.version.checked_add(1) != Some(params.version) {
+        if let (Some(before), Some(now)) = (before.version, now.version)
+            && before.checked_add(1) != Some(now)
+        {
             faults.push((Field::Version, SequenceFault::Number));
         }
-        if params.activation_height <= before.activation_height {
+        if let (Some(before), Some(now)) = (before.activation_height, now.activation_height)
+            && now <= before
+        {
             faults.push((Field::ActivationHeight, SequenceFault::Activation));
         }
-        if let Cap::Value(got) = params.cap
-            && let Some(last) = self.last_value_cap().filter(|last| got < *last)
-        {
-            faults.push((Field::StakingCap, SequenceFault::Cap { last, got }));
+        if let Some(Cap::Value(got)) = now.cap {
+            if let Some(last) = self.last_value_cap.filter(|last| got < *last) {
+                faults.push((Field::StakingCap, SequenceFault::Cap { last, got }));
+            }
+            self.last_value_cap = Some(got);
         }
         for (field, fault) in faults {
-            let error = ParamsError::Sequence { version: params.version, fault };
+            let error = ParamsError::Sequence { version: number, fault };
             self.faults.push((fields.line_of(field), error));
         }
     }
-
-    fn last_value_cap(&self) -> Option<Amount> {
-        self.versions.iter().rev().find_map(|placed| match placed.params.cap {
-            Cap::Value(cap) => Some(cap),
-            Cap::Height(_) => None,
-        })
-    }
 }
 
-/// One version by its own rules. May be there although there were faults; they count.
-fn version(fields: &mut Fields<'_>) -> Option<VersionParams> {
+/// One version by its own rules, and what the next one has to follow. May be there although there
+/// were faults; they count.
+fn version(fields: &mut Fields<'_>) -> (Option<VersionParams>, Follows) {
     let version = fields.number(Field::Version, u64::MAX);
     let activation_height = fields.positive(Field::ActivationHeight, u64::MAX);
     let cap = cap(fields);
+    let follows = Follows { version, activation_height, cap };
+    (rules(fields, follows), follows)
+}
+
+fn rules(fields: &mut Fields<'_>, follows: Follows) -> Option<VersionParams> {
+    let Follows { version, activation_height, cap } = follows;
     let tag = fields.tag();
     let covenant = covenant(fields);
     let unbonding_time = fields.blocks(Field::UnbondingTime);
@@ -190,23 +210,41 @@ fn cap(fields: &mut Fields<'_>) -> Option<Cap> {
     }
 }
 
+/// The committee. Every fault of keys and quorum is noted, in the order of [`Covenant::new`].
 fn covenant(fields: &mut Fields<'_>) -> Option<(Vec<bitcoin::PublicKey>, Covenant)> {
-    let keys = fields.keys();
+    let entries = fields.keys();
     let quorum = fields.number(Field::CovenantQuorum, u64::from(u32::MAX));
-    let (keys, quorum) = (keys?, u32::try_from(quorum?).ok()?);
+    let quorum = quorum.and_then(|quorum| u32::try_from(quorum).ok());
+    let entries = entries?;
+    let noted = fields.faults.len();
+    match (entries.len(), quorum) {
+        (0, _) => fields.fault(Field::CovenantPks, CovenantError::Empty.into()),
+        (many, _) if many > MAX_KEYS => {
+            fields.fault(Field::CovenantPks, CovenantError::TooMany(many).into());
+        }
+        (_, Some(0)) => fields.fault(Field::CovenantQuorum, CovenantError::ZeroQuorum.into()),
+        (keys, Some(quorum)) if usize::try_from(quorum).map_or(true, |quorum| quorum > keys) => {
+            let fault = CovenantError::QuorumTooLarge { quorum, keys };
+            fields.fault(Field::CovenantQuorum, fault.into());
+        }
+        _ => {}
+    }
+    let mut seen = BTreeSet::new();
+    for (line, key) in &entries {
+        let Some(key) = key.map(|key| key.inner.x_only_public_key().0) else { continue };
+        if !seen.insert(key.serialize()) {
+            fields.faults.push((*line, CovenantError::Duplicate(key).into()));
+        }
+    }
+    let keys: Vec<_> = entries.into_iter().map(|(_, key)| key).collect::<Option<_>>()?;
+    if fields.faults.len() > noted {
+        return None;
+    }
     let x_only = keys.iter().map(|key| key.inner.x_only_public_key().0);
-    match Covenant::new(x_only, quorum) {
+    match Covenant::new(x_only, quorum?) {
         Ok(covenant) => Some((keys, covenant)),
         Err(fault) => {
-            let field = match fault {
-                crate::CovenantError::ZeroQuorum | crate::CovenantError::QuorumTooLarge { .. } => {
-                    Field::CovenantQuorum
-                }
-                crate::CovenantError::Empty
-                | crate::CovenantError::TooMany(_)
-                | crate::CovenantError::Duplicate(_) => Field::CovenantPks,
-            };
-            fields.fault(field, Fault::Covenant(fault));
+            fields.fault(Field::CovenantPks, Fault::Covenant(fault));
             None
         }
     }

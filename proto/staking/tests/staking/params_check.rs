@@ -75,3 +75,38 @@ fn check__should_note_what_is_odd_but_valid() {
         assert!(note.contains(part), "{note}");
     }
 }
+
+#[test]
+fn check__should_find_a_key_that_stands_twice_beside_every_other_fault() {
+    // given
+    let key = key_hex(101);
+    let other_parity = format!("{}{}", if key.starts_with("02") { "03" } else { "02" }, &key[2..]);
+    for quorum in [0, 9] {
+        let mut wrong = version(0, 100);
+        wrong["covenant_quorum"] = serde_json::json!(quorum);
+        wrong["covenant_pks"] = serde_json::json!([key, "02ff", other_parity, key]);
+        // when
+        let found: Vec<String> = check(&file(&[wrong])).iter().map(ToString::to_string).collect();
+        // then
+        let count = |part: &str| found.iter().filter(|text| text.contains(part)).count();
+        assert_eq!(count("stands there more than once"), 2, "{found:#?}");
+        assert_eq!(count("invalid covenant public key 2"), 1, "{found:#?}");
+        assert_eq!(count("covenant quorum"), 1, "{found:#?}");
+        assert_eq!(found.len(), 4, "{found:#?}");
+    }
+}
+
+#[test]
+fn check__should_compare_versions_with_those_before_them_right_or_wrong() {
+    // given: the second is wrong by itself, and begins too early; the third begins too early too
+    let mut second = version(1, 100);
+    second["tag"] = serde_json::json!("01");
+    // when
+    let findings = check(&file(&[version(0, 200), second, version(2, 100), version(3, 300)]));
+    // then
+    let found: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    let count = |part: &str| found.iter().filter(|text| text.contains(part)).count();
+    assert_eq!(count("activation height cannot be overlapping"), 2, "{found:#?}");
+    assert_eq!(count("invalid tag length"), 1, "{found:#?}");
+    assert_eq!(found.len(), 3, "no gap is found where there is none: {found:#?}");
+}

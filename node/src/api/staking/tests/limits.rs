@@ -39,6 +39,38 @@ async fn requests__should_be_bounded_by_address() {
 }
 
 #[tokio::test]
+async fn refusals__should_be_readable_by_allowed_pages() {
+    let chain = Chain::new().await;
+    let api = Api::start_with(chain, |state| state.config.rate_limit = 5).await;
+    let ask = async |method: Method, path: &str, body: usize| {
+        let request = api.http.request(method, format!("{}{path}", api.url));
+        request.header(header::ORIGIN, SITE).body(vec![b' '; body]).send().await.expect("an answer")
+    };
+    for (method, path, body, status) in [
+        (Method::GET, "/v1/nothing", 0, 404),
+        (Method::DELETE, "/v1/stats", 0, 405),
+        (Method::GET, "/v1/delegation", 0, 400),
+        (Method::POST, "/v1/unbonding", 5_000, 413),
+    ] {
+        let answer = ask(method, path, body).await;
+        assert_eq!(answer.status().as_u16(), status, "{path}");
+        assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], SITE, "{path}");
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json", "{path}");
+    }
+    for _ in 0..5_000 {
+        let answer = ask(Method::GET, "/v1/global-params", 0).await;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], SITE);
+            assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
+            let exposed = &answer.headers()[header::ACCESS_CONTROL_EXPOSE_HEADERS];
+            assert_eq!(exposed, "retry-after", "scripts may read it");
+            return;
+        }
+    }
+    panic!("no request was too many");
+}
+
+#[tokio::test]
 async fn requests__should_end_in_time() {
     let never = Router::<()>::new().route("/never", get(std::future::pending::<()>));
     let routes = around::timed_by(never, Duration::from_millis(20), 1);

@@ -98,6 +98,17 @@ async fn unbonding__should_check_every_field() {
         changed[field] = wrong;
         is_fault(&api.post(changed.to_string()).await, 400, "BAD_REQUEST", field);
     }
+    // The right values in the right order, and without their names.
+    let values: Vec<&Value> = [
+        "staking_tx_hash_hex",
+        "unbonding_tx_hash_hex",
+        "unbonding_tx_hex",
+        "staker_signed_signature_hex",
+    ]
+    .map(|name| &good[name])
+    .into();
+    let answer = api.post(json!(values).to_string()).await;
+    is_fault(&answer, 400, "BAD_REQUEST", "invalid request payload: expected a JSON object");
     for nonsense in ["", "null", "[]", "{", "{}", "{\"staking_tx_hash_hex\":1e999}"] {
         let answer = api.post(nonsense).await;
         is_fault(&answer, 400, "BAD_REQUEST", "invalid request payload");
@@ -171,11 +182,10 @@ async fn unbonding__should_be_for_later_when_the_node_cannot() {
     }
 }
 
-#[tokio::test]
-async fn progress__should_say_how_far_a_request_is() {
-    let (api, stake) = staked().await;
-    let (transaction, signature) = signed(&api, &stake, 1);
-    let sent = body(&stake, &transaction, &signature);
+/// What a good request comes to.
+async fn checked(api: &Api, stake: &Stake) -> trestle_staking::pipeline::Order {
+    let (transaction, signature) = signed(api, stake, 1);
+    let sent = body(stake, &transaction, &signature);
     let text = |field: &str| sent[field].as_str().expect("text").to_owned();
     let form = pipeline::UnbondingForm::parse(
         &text("staking_tx_hash_hex"),
@@ -185,7 +195,14 @@ async fn progress__should_say_how_far_a_request_is() {
     );
     let form = form.expect("a good request");
     let order = pipeline::check(&api.chain.store, &Inline, &api.chain.params, form).await;
-    let request = trestle_staking::pipeline::Request::accept(order.expect("a good request"));
+    order.expect("a good request")
+}
+
+#[tokio::test]
+async fn progress__should_say_how_far_a_request_is() {
+    let (api, stake) = staked().await;
+    let (transaction, _) = signed(&api, &stake, 1);
+    let request = trestle_staking::pipeline::Request::accept(checked(&api, &stake).await);
 
     let shown = serde_json::to_value(delegations::progress(&request)).expect("JSON");
 
@@ -193,4 +210,15 @@ async fn progress__should_say_how_far_a_request_is() {
     let expected = json!({ "unbonding_tx_hash_hex": id, "phase": "collecting", "signatures": 0,
         "quorum": 2 });
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn note__should_be_there_for_what_waits_or_has_ended_without_its_transaction() {
+    use trestle_staking::pipeline::Phase;
+
+    let noted = Phase::ALL.into_iter().filter(|phase| delegations::note(*phase).is_some());
+
+    let expected =
+        [Phase::Stuck, Phase::Waiting, Phase::Expired, Phase::InputSpent, Phase::Dropped];
+    assert_eq!(noted.collect::<Vec<_>>(), expected);
 }

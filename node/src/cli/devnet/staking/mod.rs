@@ -9,9 +9,12 @@ mod scenarios;
 
 use eyre::Result;
 use serde_json::{Value, json};
-use trestle_devnet::network::{
-    Node,
-    staking::{StakingNet, StakingOptions},
+use trestle_devnet::{
+    Bitcoind,
+    network::{
+        Node,
+        staking::{StakingNet, StakingOptions},
+    },
 };
 use trestle_store_sql::{Config, SqlStore};
 
@@ -27,8 +30,15 @@ impl Network for StakingNet {
         Self::nodes(self).collect()
     }
 
+    fn bitcoind(&self) -> &Bitcoind {
+        &self.bitcoind
+    }
+
     fn endpoints(&self) -> String {
         let mut text = report::staking(self);
+        if let Some(wallet) = &self.wallet {
+            text.push_str(&format!("\nwallet      {}", wallet.cli()));
+        }
         if let Some(rabbit) = &self.rabbit {
             text.push_str(&format!("\nRabbitMQ    {}", rabbit.url()));
         }
