@@ -23,6 +23,10 @@ impl Plan {
     /// Plans a batch.
     #[must_use]
     pub fn new(batch: Batch) -> Self {
+        let batch = match unconditional(batch) {
+            Ok(writes) => return Self { writes, ..Self::default() },
+            Err(batch) => batch,
+        };
         let mut plan = Self::default();
         // The value of each row that only an `Expect` has touched; the others are in `writes`.
         let mut expected: BTreeMap<At, Option<Vec<u8>>> = BTreeMap::new();
@@ -102,6 +106,23 @@ impl Plan {
             }
         }
     }
+}
+
+/// The writes of a batch that asks for nothing: built in one go, which for rows that come in order
+/// is several times faster than one by one. Of several on one row the last counts.
+fn unconditional(batch: Batch) -> Result<BTreeMap<At, Option<Vec<u8>>>, Batch> {
+    let asks = |op: &Op| match op {
+        Op::Insert(..) | Op::Expect(..) => true,
+        Op::Put(..) | Op::Delete(..) => false,
+    };
+    if batch.ops.iter().any(asks) {
+        return Err(batch);
+    }
+    let write = |op| match op {
+        Op::Put(space, key, value) | Op::Insert(space, key, value) => ((space, key), Some(value)),
+        Op::Delete(space, key) | Op::Expect(space, key, _) => ((space, key), None),
+    };
+    Ok(batch.ops.into_iter().map(write).collect())
 }
 
 fn conflict((space, key): &At) -> StoreError {

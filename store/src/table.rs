@@ -1,11 +1,14 @@
 //! Typed access to a space: keys in an order-preserving form, values in bincode behind a version
 //! byte.
 
-use std::marker::PhantomData;
+use std::{cell::RefCell, marker::PhantomData};
 
 use bincode::{Decode, Encode, config};
 
 use crate::{At, Batch, Op, Row, Scan, Space, Store, StoreError};
+
+/// Most memory that a thread keeps for encoding the next row.
+const MAX_BUFFER: usize = 64 << 10;
 
 /// Most memory that decoding one value may ask for: a damaged length must give an error, not take
 /// all memory. Far above any value we write; larger things are blobs.
@@ -161,11 +164,19 @@ impl<K: Key, V: Encode + Decode<()>> Table<K, V> {
         Ok((key, self.decode(&value)?))
     }
 
-    fn encode(&self, value: &V) -> Vec<u8> {
-        let mut bytes = vec![self.version];
-        bincode::encode_into_std_write(value, &mut bytes, config::standard())
-            .expect("encoding our own types into memory cannot fail");
-        bytes
+    /// A row as it is stored.
+    pub fn encode(&self, value: &V) -> Vec<u8> {
+        // Rows wait for their commit, many of them: each gets the room that it takes, in one piece.
+        thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            buffer.push(self.version);
+            bincode::encode_into_std_write(value, &mut *buffer, config::standard())
+                .expect("encoding our own types into memory cannot fail");
+            let bytes = buffer.clone();
+            buffer.shrink_to(MAX_BUFFER);
+            bytes
+        })
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<V, StoreError> {
