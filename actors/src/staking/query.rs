@@ -13,7 +13,7 @@ use trestle_staking::{
 use trestle_store::{Scan, Store, StoreError, Table, table::Key};
 
 use super::{
-    events::EventRow,
+    events::{EVENTS_A_ROW, EventRow},
     rows::{DelegationKey, DelegationRow, Head, TxidRow},
     tables::{
         DELEGATIONS, EVENTS, HEAD, PROVIDER_RANKS, PROVIDERS, RankKey, STAKER_RANKS, STAKERS,
@@ -23,6 +23,8 @@ use super::{
 
 /// Most rows of a page: a delegation's row is about a kilobyte.
 pub const MOST_ROWS: u32 = 1_000;
+/// Rows of events read at once: one holds some tens of kilobytes.
+const MOST_EVENT_ROWS: u32 = 64;
 /// Rows looked at for one page where most do not pass the filter.
 const MOST_LOOKED_AT: u32 = 1_000;
 
@@ -246,5 +248,25 @@ pub async fn events(
     limit: u32,
 ) -> Result<Vec<(u64, EventRow)>, StoreError> {
     let limit = limit.clamp(1, MOST_ROWS);
-    EVENTS.scan(store, Scan { after: Some(after.to_key()), limit, ..Scan::default() }).await
+    let limit = limit as usize;
+    let (mut events, mut from) = (Vec::new(), after);
+    // As many rows as are enough if all are full, and more if they are not.
+    let mut rows = u32::try_from(limit / EVENTS_A_ROW).unwrap_or(MOST_EVENT_ROWS).saturating_add(2);
+    loop {
+        rows = rows.min(MOST_EVENT_ROWS);
+        let scan = Scan { after: Some(from.to_key()), limit: rows, ..Scan::default() };
+        let page = EVENTS.scan(store, scan).await?;
+        let ended = page.len() < rows as usize;
+        for (last, row) in page {
+            from = last;
+            let before = last.saturating_sub(row.len() as u64);
+            let numbered = (before.saturating_add(1)..).zip(row);
+            events.extend(numbered.filter(|(number, _)| *number > after));
+        }
+        if ended || events.len() >= limit {
+            events.truncate(limit);
+            return Ok(events);
+        }
+        rows = rows.saturating_mul(2);
+    }
 }

@@ -13,7 +13,7 @@
 //! | `staking.provider`, `staking.staker` | key | counters |
 //! | `staking.provider_rank`, `staking.staker_rank` | inverted active TVL, key | the same counters |
 //! | `staking.totals`, `staking.head`, `staking.params` | – | one row each |
-//! | `staking.event` | number | an event |
+//! | `staking.event` | number of the last of them | events, in their order |
 //! | `staking.request`, `staking.request_open`, `staking.request_dropped` | txid | [`pipeline`](super::pipeline) |
 //! | `staking.address`, `staking.addressed` | witness program, – | [`addresses`](super::addresses) |
 //! | `staking.amqp` | – | the number of the last event that the broker has |
@@ -49,7 +49,7 @@ pub(super) const STAKER_RANKS: Table<RankKey, Counters> = Table::new("staking.st
 pub(super) const TOTALS: Table<[u8; 0], Totals> = Table::new("staking.totals", 1);
 pub(super) const HEAD: Table<[u8; 0], Head> = Table::new("staking.head", 1);
 pub(super) const PARAMS: Table<[u8; 0], String> = Table::new("staking.params", 1);
-pub(super) const EVENTS: Table<u64, EventRow> = Table::new("staking.event", 1);
+pub(super) const EVENTS: Table<u64, Vec<EventRow>> = Table::new("staking.event", 2);
 pub(super) const PUBLISHED: Table<[u8; 0], u64> = Table::new("staking.amqp", 1);
 
 /// A transaction id as a key.

@@ -13,6 +13,36 @@ use trestle_staking::{
 
 use crate::ports::EventMessage;
 
+/// Most events that are stored in one row.
+pub const EVENTS_A_ROW: usize = 64;
+/// Bytes of transactions after which a row takes no more events: what a reader gets with the event
+/// that it wants stays small.
+const BYTES_A_ROW: usize = 16 << 10;
+
+/// Events on their way into rows: what happens in a run is stored together, since a row costs more
+/// than an event in it.
+#[derive(Debug, Default)]
+pub(in crate::staking) struct Gathered {
+    events: Vec<EventRow>,
+    bytes: usize,
+}
+
+impl Gathered {
+    /// Adds an event; gives the row if it is full with it.
+    pub(in crate::staking) fn add(&mut self, event: EventRow) -> Option<Vec<EventRow>> {
+        self.bytes = self.bytes.saturating_add(event.what.bytes());
+        self.events.push(event);
+        let full = self.events.len() >= EVENTS_A_ROW || self.bytes >= BYTES_A_ROW;
+        full.then(|| self.take()).flatten()
+    }
+
+    /// What is left, if anything.
+    pub(in crate::staking) fn take(&mut self) -> Option<Vec<EventRow>> {
+        let Self { events, .. } = std::mem::take(self);
+        (!events.is_empty()).then_some(events)
+    }
+}
+
 /// One event as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct EventRow {
@@ -59,6 +89,16 @@ pub enum What {
         /// Active satoshis up to it.
         tvl: u64,
     },
+}
+
+impl What {
+    /// Of what can be large.
+    const fn bytes(&self) -> usize {
+        match self {
+            Self::Delegation { tx, .. } => tx.len(),
+            Self::Tip { .. } | Self::Confirmed { .. } => 0,
+        }
+    }
 }
 
 /// An event for people and programs: what the stream of the API is made of.

@@ -59,7 +59,7 @@ mod tests {
     use trestle_store::memory::MemoryStore;
 
     use super::*;
-    use crate::staking::events::{EventRow, What};
+    use crate::staking::events::{EVENTS_A_ROW, EventRow, Gathered, What};
 
     fn row(height: u32) -> EventRow {
         let what = What::Tip { block: [7; 32], height, confirmed_tvl: 1, unconfirmed_tvl: 2 };
@@ -74,7 +74,10 @@ mod tests {
         assert_eq!(stream.newest().await, Ok(0));
         assert_eq!(stream.owed(10).await, Ok(Vec::new()));
         let mut batch = Batch::new();
-        (1..=5).for_each(|number| EVENTS.insert(&mut batch, &number, &row(100)));
+        // In rows of one and of two.
+        EVENTS.insert(&mut batch, &1, &vec![row(100)]);
+        EVENTS.insert(&mut batch, &3, &vec![row(100); 2]);
+        EVENTS.insert(&mut batch, &5, &vec![row(100); 2]);
         store.commit(batch).await.expect("room in memory");
 
         // When
@@ -90,5 +93,40 @@ mod tests {
         assert_eq!(numbers(&stream, 2).await, [3, 4]);
         assert_eq!(numbers(&EventStream::new(store), 10).await, [3, 4, 5]);
         assert_eq!(stream.newest().await, Ok(5));
+    }
+    #[tokio::test]
+    async fn events__should_begin_and_end_anywhere_in_rows_of_any_length() {
+        // Given rows of 1 to 64 events, as many rows as take several reads
+        let store = MemoryStore::new();
+        let (mut batch, mut last) = (Batch::new(), 0);
+        for length in (1..=EVENTS_A_ROW).chain(std::iter::repeat_n(1, 100)) {
+            let events = (0..length as u64).map(|place| row(last as u32 + 1 + place as u32));
+            let events: Vec<EventRow> = events.collect();
+            last += length as u64;
+            EVENTS.insert(&mut batch, &last, &events);
+        }
+        store.commit(batch).await.expect("room in memory");
+
+        for (after, limit) in [(0, 1), (0, 1_000), (1, 64), (2_000, 1_000), (2_079, 90), (7, 3)] {
+            // When
+            let events = query::events(&store, after, limit).await.expect("rows");
+
+            // Then each has the number that it was stored as
+            let numbers: Vec<u64> = events.iter().map(|(number, _)| *number).collect();
+            let end = last.min(after + u64::from(limit));
+            assert_eq!(numbers, (after + 1..=end).collect::<Vec<_>>());
+            assert!(events.iter().all(|(number, event)| *event == row(*number as u32)));
+        }
+        assert_eq!(query::events(&store, last, 10).await, Ok(Vec::new()));
+    }
+
+    #[test]
+    fn gathered__should_give_a_row_when_it_is_full() {
+        let mut gathered = Gathered::default();
+        assert_eq!(gathered.take(), None);
+        let full: Vec<_> = (1..=65).filter_map(|height| gathered.add(row(height))).collect();
+        assert_eq!(full, [(1..=64).map(row).collect::<Vec<_>>()]);
+        assert_eq!(gathered.take(), Some(vec![row(65)]));
+        assert_eq!(gathered.take(), None);
     }
 }

@@ -5,7 +5,7 @@
 //! each row once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -31,12 +31,16 @@ impl Cell {
 /// See the module. Reads go through its [`Store`].
 pub(super) struct Draft {
     base: Arc<dyn Store>,
-    cells: Mutex<BTreeMap<At, Cell>>,
+    cells: Mutex<Cells>,
 }
+
+/// By space, and then by key.
+type Cells = BTreeMap<Space, BTreeMap<Vec<u8>, Cell>>;
 
 impl fmt::Debug for Draft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draft").field("rows", &self.lock().len()).finish()
+        let rows: usize = self.lock().values().map(BTreeMap::len).sum();
+        f.debug_struct("Draft").field("rows", &rows).finish()
     }
 }
 
@@ -52,9 +56,7 @@ impl Draft {
         key: &K,
         value: &V,
     ) {
-        let mut batch = Batch::new();
-        table.put(&mut batch, key, value);
-        self.absorb(batch, false);
+        self.write(table.at(key), Some(table.encode(value)), None);
     }
 
     /// Writes a row of which it is known that none is stored, unless this draft made it.
@@ -64,33 +66,34 @@ impl Draft {
         key: &K,
         value: &V,
     ) {
-        let mut batch = Batch::new();
-        table.put(&mut batch, key, value);
-        self.absorb(batch, true);
+        self.write(table.at(key), Some(table.encode(value)), Some(None));
     }
 
     /// Removes a row.
     pub(super) fn delete<K: Key, V: Encode + Decode<()>>(&self, table: &Table<K, V>, key: &K) {
-        let mut batch = Batch::new();
-        table.delete(&mut batch, key);
-        self.absorb(batch, false);
+        self.write(table.at(key), None, None);
     }
 
     /// Takes writes that others made.
-    pub(super) fn absorb(&self, batch: Batch, new: bool) {
-        let mut cells = self.lock();
+    pub(super) fn absorb(&self, batch: Batch) {
         for op in batch.ops {
-            let (at, now) = match op {
+            match op {
                 Op::Put(space, key, value) | Op::Insert(space, key, value) => {
-                    ((space, key), Some(value))
+                    self.write((space, key), Some(value), None);
                 }
-                Op::Delete(space, key) => ((space, key), None),
+                Op::Delete(space, key) => self.write((space, key), None, None),
                 // The index writes what it knows to be right and asks nothing of the store.
-                Op::Expect(..) => continue,
-            };
-            let stored = new.then_some(None);
-            let cell = cells.entry(at).or_insert(Cell { stored, now: None });
-            cell.now = now;
+                Op::Expect(..) => {}
+            }
+        }
+    }
+
+    /// `stored` counts only where nothing is known of the row yet.
+    fn write(&self, (space, key): At, now: Option<Vec<u8>>, stored: Option<Option<Vec<u8>>>) {
+        let mut cells = self.lock();
+        match cells.entry(space).or_default().entry(key) {
+            Entry::Occupied(mut known) => known.get_mut().now = now,
+            Entry::Vacant(place) => drop(place.insert(Cell { stored, now })),
         }
     }
 
@@ -100,13 +103,10 @@ impl Draft {
         table: &Table<K, V>,
         key: &K,
     ) -> bool {
-        let mut batch = Batch::new();
-        table.delete(&mut batch, key);
+        let (space, key) = table.at(key);
         let cells = self.lock();
-        batch.ops.into_iter().any(|op| match op {
-            Op::Delete(space, key) => cells.get(&(space, key)).is_some_and(|c| c.now.is_none()),
-            Op::Put(..) | Op::Insert(..) | Op::Expect(..) => false,
-        })
+        let cell = cells.get(space).and_then(|cells| cells.get(&key));
+        cell.is_some_and(|cell| cell.now.is_none())
     }
 
     /// The store below.
@@ -117,15 +117,18 @@ impl Draft {
     /// The changes.
     pub(super) fn into_batch(self) -> Batch {
         let cells = self.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let changed = cells.into_iter().filter(|(_, cell)| cell.is_changed());
-        let ops = changed.map(|((space, key), cell)| match cell.now {
-            Some(value) => Op::Put(space, key, value),
-            None => Op::Delete(space, key),
-        });
-        Batch { ops: ops.collect() }
+        let mut ops = Vec::with_capacity(cells.values().map(BTreeMap::len).sum());
+        for (space, cells) in cells {
+            let changed = cells.into_iter().filter(|(_, cell)| cell.is_changed());
+            ops.extend(changed.map(|(key, cell)| match cell.now {
+                Some(value) => Op::Put(space, key, value),
+                None => Op::Delete(space, key),
+            }));
+        }
+        Batch { ops }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<At, Cell>> {
+    fn lock(&self) -> MutexGuard<'_, Cells> {
         // Nothing panics while the cells are changed.
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -138,13 +141,14 @@ impl Store for Draft {
         key: &'a [u8],
     ) -> BoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
         async move {
-            let at = (space, key.to_vec());
-            if let Some(cell) = self.lock().get(&at) {
+            if let Some(cell) = self.lock().get(space).and_then(|cells| cells.get(key)) {
                 return Ok(cell.now.clone());
             }
             let stored = self.base.get(space, key).await?;
             let cell = Cell { stored: Some(stored.clone()), now: stored };
-            Ok(self.lock().entry(at).or_insert(cell).now.clone())
+            let mut cells = self.lock();
+            let known = cells.entry(space).or_default().entry(key.to_vec()).or_insert(cell);
+            Ok(known.now.clone())
         }
         .boxed()
     }

@@ -121,7 +121,16 @@ impl Work<'_> {
         let number = self.state.head.last_event.saturating_add(1);
         self.state.head.last_event = number;
         let tip = self.state.head.tip.map_or(0, |tip| tip.height);
-        self.draft.put_new(&EVENTS, &number, &EventRow { tip, what });
+        if let Some(row) = self.events.add(EventRow { tip, what }) {
+            self.draft.put_new(&EVENTS, &number, &row);
+        }
+    }
+
+    /// Stores the events that no row holds yet: the last of them is the last there is.
+    pub(super) fn store_events(&mut self) {
+        if let Some(row) = self.events.take() {
+            self.draft.put_new(&EVENTS, &self.state.head.last_event, &row);
+        }
     }
 
     fn count(&mut self, notice: &Notice) {

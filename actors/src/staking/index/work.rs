@@ -23,6 +23,7 @@ use crate::{
     follower::{Cursor, Step},
     runtime::Fault,
     staking::{
+        events::Gathered,
         rows::{DelegationKey, DelegationRow, Head, HeadTip, WindowBlock},
         tables::{DELEGATIONS, DueKey, EXPIRY, HEAD, TOTALS, TXIDS, TxKey, WINDOW},
     },
@@ -38,6 +39,7 @@ pub(super) struct Work<'i> {
     pub(super) entered: BTreeSet<u32>,
     pub(super) ends: Ends,
     pub(super) figures: Figures,
+    pub(super) events: Gathered,
     pub(super) draft: Draft,
     pub(super) state: State,
     pub(super) taken: Taken,
@@ -54,6 +56,7 @@ impl<'i> Work<'i> {
             entered: BTreeSet::new(),
             ends: Ends::default(),
             figures: Figures::default(),
+            events: Gathered::default(),
             draft: Draft::new(Arc::clone(&index.store)),
             state: index.state.clone(),
             taken: Taken::default(),
@@ -91,7 +94,7 @@ impl<'i> Work<'i> {
         }
         let mut batch = Batch::new();
         self.cursor.record(&mut batch, &step);
-        self.draft.absorb(batch, false);
+        self.draft.absorb(batch);
         Ok(())
     }
 
@@ -121,6 +124,7 @@ impl<'i> Work<'i> {
     pub(super) async fn finish(mut self) -> Result<(Batch, Taken, State), Fault> {
         let (head, totals) = self.before;
         self.tell_figures(&head).await?;
+        self.store_events();
         if self.state.head != head {
             self.draft.put(&HEAD, &[], &self.state.head);
         }

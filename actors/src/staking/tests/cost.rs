@@ -163,6 +163,7 @@ async fn catching_up__should_write_a_row_once_however_many_blocks_touch_it() {
         ("staking.totals", 1),
         ("staking.window", 2),
         ("staking.delegation", 18),
+        ("staking.event", 1),
     ] {
         assert_eq!(asked.writes.get(space), Some(&most), "{space}: {asked:?}");
     }

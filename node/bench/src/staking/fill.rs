@@ -9,7 +9,7 @@ use bitcoin::{
 use eyre::{Result, bail};
 use rusqlite::Connection;
 use trestle_actors::staking::{
-    events::{EventRow, What},
+    events::{EVENTS_A_ROW, EventRow, What},
     rows::{DelegationKey, DelegationRow, Head, HeadTip, TxidRow},
 };
 use trestle_machine::{Machine as _, Step};
@@ -32,7 +32,7 @@ const TX_BYTES: usize = 300;
 
 const AT: Table<Vec<u8>, Vec<trestle_chain::Stored<Txid>>> = Table::new("staking.at", 1);
 const DELEGATIONS: Table<DelegationKey, DelegationRow> = Table::new("staking.delegation", 1);
-const EVENTS: Table<u64, EventRow> = Table::new("staking.event", 1);
+const EVENTS: Table<u64, Vec<EventRow>> = Table::new("staking.event", 2);
 const EXPIRY: Table<Vec<u8>, DelegationKey> = Table::new("staking.expiry", 1);
 const HEAD: Table<[u8; 0], Head> = Table::new("staking.head", 1);
 const PROVIDER: Table<[u8; 32], Counters> = Table::new("staking.provider", 1);
@@ -115,8 +115,12 @@ impl Filled {
         order.sort();
         let sorted: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
         rows.put(&sorted, |batch, number| self.put_delegation(batch, number))?;
-        rows.put(&all.clone().collect::<Vec<_>>(), |batch, number| {
-            EVENTS.put(batch, &u64::from(number + 1), &self.event(number));
+        let numbers: Vec<u32> = all.clone().collect();
+        let groups: Vec<&[u32]> = numbers.chunks(EVENTS_A_ROW).collect();
+        rows.put(&groups, |batch, group| {
+            let events = group.iter().map(|number| self.event(*number)).collect();
+            let last = group.last().map_or(0, |number| u64::from(number + 1));
+            EVENTS.put(batch, &last, &events);
         })?;
         let mut order: Vec<(Vec<u8>, u32)> = all.clone().map(|n| (self.due(n), n)).collect();
         order.sort();
