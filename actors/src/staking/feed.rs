@@ -1,12 +1,13 @@
 //! Reads blocks for an index, ahead of it, and prepares them on the pool.
 //!
-//! Always holds: at most two groups of blocks are on their way to the index, one being committed
-//! and one behind it, so that memory is bounded whatever the speeds are.
+//! Always holds: at most four groups of blocks are on their way to the index, one being committed
+//! and the others behind it, so that memory is bounded whatever the speeds are.
 
 use std::{sync::Arc, time::Duration};
 
+use bitcoin::Block;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::task::AbortOnDropHandle;
@@ -20,7 +21,7 @@ use super::{
     pipeline,
 };
 use crate::{
-    follower::{Cursor, Feed, FeedConfig, FeedStatus, FollowError},
+    follower::{Cursor, Feed, FeedConfig, FeedStatus, FollowError, Step},
     ports::{Compute, ReadChain, chain::ChainStatus},
     runtime::Mailbox,
 };
@@ -30,8 +31,9 @@ const BLOCKS: usize = 200;
 /// Bytes of blocks that are committed together: some twenty full blocks, so that the next are read
 /// and looked at meanwhile, and few enough commits that their flushes do not count.
 const BYTES: usize = 4 << 20;
-/// Groups of blocks on their way.
-const GROUPS: usize = 2;
+/// Groups of blocks on their way: one is committed, one is being looked at, and with two between
+/// them neither waits for the other when one takes longer than the next.
+const GROUPS: usize = 4;
 /// Wait before a feed that ended is started again.
 const AGAIN: Duration = Duration::from_secs(5);
 
@@ -109,12 +111,42 @@ impl StakingJobs {
     }
 }
 
+/// A group's place on the way to the index: the next comes when this is dropped.
+///
+/// It has a share in the group's blocks, so that they outlive the index's work on them and are freed
+/// elsewhere: thousands of transactions take as long to free as some of that work.
+#[derive(Debug)]
+pub struct Room {
+    blocks: Vec<Arc<Block>>,
+    done: mpsc::Sender<Vec<Arc<Block>>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Room {
+    fn new(
+        steps: &[Prepared],
+        done: mpsc::Sender<Vec<Arc<Block>>>,
+        _place: OwnedSemaphorePermit,
+    ) -> Self {
+        let block = |prepared: &Prepared| match prepared.step() {
+            Step::Connect { block, .. } => Some(Arc::clone(block)),
+            Step::Disconnect { .. } => None,
+        };
+        Self { blocks: steps.iter().filter_map(block).collect(), done, _place }
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // If nobody frees them there, they are freed here.
+        drop(self.done.try_send(std::mem::take(&mut self.blocks)));
+    }
+}
+
 /// Reads and prepares blocks until nobody takes them any more; `send` says whether somebody does.
 /// For actors of other kinds that hold an index too.
-pub async fn follow<F>(
-    means: FeedMeans,
-    send: impl Fn(Vec<Prepared>, tokio::sync::OwnedSemaphorePermit) -> F + Send,
-) where
+pub async fn follow<F>(means: FeedMeans, send: impl Fn(Vec<Prepared>, Room) -> F + Send)
+where
     F: Future<Output = bool> + Send,
 {
     loop {
@@ -134,15 +166,18 @@ pub async fn follow<F>(
 async fn read<F>(
     source: &mut Feed,
     means: &FeedMeans,
-    send: &(impl Fn(Vec<Prepared>, tokio::sync::OwnedSemaphorePermit) -> F + Send),
+    send: &(impl Fn(Vec<Prepared>, Room) -> F + Send),
 ) -> Option<FollowError>
 where
     F: Future<Output = bool> + Send,
 {
     let groups = Arc::new(Semaphore::new(GROUPS));
+    // Each group on its way has a place in it. Ends when the last one is freed.
+    let (done, mut blocks) = mpsc::channel(GROUPS);
+    tokio::spawn(async move { while blocks.recv().await.is_some() {} });
     let mut status = source.status();
     loop {
-        let room = Arc::clone(&groups).acquire_owned().await.ok()?;
+        let place = Arc::clone(&groups).acquire_owned().await.ok()?;
         let steps = tokio::select! {
             biased;
             steps = source.next_many(BLOCKS, BYTES) => match steps {
@@ -158,6 +193,7 @@ where
             }
         };
         let prepared = prepare(&*means.compute, &means.params, steps).await?;
+        let room = Room::new(&prepared, done.clone(), place);
         if !send(prepared, room).await {
             return None;
         }

@@ -1,8 +1,8 @@
 //! What the staking actor handles, and how others follow it.
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
-use super::{index::Prepared, pipeline::PipelineInput};
+use super::{feed::Room, index::Prepared, pipeline::PipelineInput};
 use crate::{
     ports::{Inbound, chain::Tip},
     runtime::Mailbox,
@@ -19,7 +19,7 @@ pub enum StakingInput {
         /// In their order.
         steps: Vec<Prepared>,
         /// Given back when they are handled: bounds what is read ahead.
-        room: Option<OwnedSemaphorePermit>,
+        room: Option<Room>,
     },
     /// A message.
     Received(Inbound),

@@ -58,12 +58,17 @@ impl Work<'_> {
         for stake in stakes {
             // A stake's own inputs come after it: what it spends matters as well.
             while let Some(input) = inputs.next_if(|input| (input.tx as usize) < stake.tx) {
-                self.look(&mut entering, input).await?;
+                // Here and not in the call: nearly all end with this.
+                if self.prints.contains(&input) {
+                    self.look(&mut entering, input).await?;
+                }
             }
             self.stake(&mut entering, stake).await?;
         }
         for input in inputs {
-            self.look(&mut entering, input).await?;
+            if self.prints.contains(&input) {
+                self.look(&mut entering, input).await?;
+            }
         }
         let made = entering.made;
         self.taken.counts.invalid_seen.add(&made.invalid);
@@ -109,11 +114,8 @@ impl Work<'_> {
         self.shift(share, &from, &to).await
     }
 
-    /// Looks at an input. Nearly all end at the first line.
+    /// Looks at an input that may matter.
     async fn look(&mut self, entering: &mut Entering<'_>, input: FoundInput) -> Result<(), Fault> {
-        if !self.prints.contains(&input) {
-            return Ok(());
-        }
         let block = entering.block;
         let Some(transaction) = block.txdata.get(input.tx as usize) else { return Ok(()) };
         let place = input.input as usize;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use trestle_staking::tally::{Change, Counters, Position, Share, TallyError};
+use trestle_staking::{
+    delegation::StakerKey,
+    tally::{Change, Counters, Position, Share, TallyError},
+};
 use trestle_store::{Store, StoreError, Table};
 
 use super::{Prepared, draft::Draft, work::Work};
@@ -47,6 +50,10 @@ impl Work<'_> {
             }
         }
         let Figures { stakers: known, providers: listed } = &mut self.figures;
+        // Nothing is stored of those that were never met.
+        let (stakers, fresh): (BTreeSet<_>, BTreeSet<_>) =
+            stakers.into_iter().partition(|key| self.prints.meet(StakerKey(*key)));
+        known.extend(fresh.into_iter().map(|key| (key, Default::default())));
         read(known, &STAKERS, self.draft.base(), stakers).await?;
         read(listed, &PROVIDERS, self.draft.base(), providers).await
     }

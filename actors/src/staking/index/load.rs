@@ -144,6 +144,7 @@ async fn prints(store: &dyn Store) -> Result<Prints, StoreError> {
     let mut prints = Prints::default();
     each(store, &TXIDS, |txid, row| {
         prints.insert(OutPoint { txid, vout: row.output_index });
+        prints.meet(row.staker);
     })
     .await?;
     each(store, &UNBONDINGS, |txid, _| prints.insert(OutPoint { txid, vout: 0 })).await?;

@@ -90,8 +90,8 @@ pub struct Index {
     settings: Settings,
     cursor: Cursor,
     state: State,
-    /// Of every output that a spend would matter of. Grows with the delegations there ever were,
-    /// by some 20 bytes each.
+    /// Of every output that a spend would matter of, and of every staker. Grows with the delegations
+    /// there ever were, by some 30 bytes each.
     prints: Prints,
     /// Counts the commits, so that a plan made before one is not committed after it.
     revision: u64,

@@ -7,7 +7,7 @@ use std::{
 
 use bitcoin::{OutPoint, Txid};
 use trestle_staking::{
-    delegation::{ConfirmedStake, Delegation},
+    delegation::{ConfirmedStake, Delegation, StakerKey},
     tally::{Depth, Position, Totals},
 };
 
@@ -151,18 +151,28 @@ impl IsStaking for trestle_staking::delegation::Output {
     }
 }
 
-/// Short forms of all outputs of which a spend matters: most inputs of a block spend none of them,
-/// and this says so without a look-up. Outputs stay in it when they are spent, and when their block
-/// leaves the chain: one too many costs a look-up, one too few would lose a spend.
+/// Short forms of all outputs of which a spend matters, and of all stakers that have figures: most
+/// inputs of a block spend none of the outputs, many stakers are new, and this says so without a
+/// look-up. Both stay in it when they are spent, and when their block leaves the chain: one too many
+/// costs a look-up, one too few would lose a spend or a figure.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Prints(HashSet<u64>);
+pub(super) struct Prints {
+    outputs: HashSet<u64>,
+    stakers: HashSet<u64>,
+}
 
 impl Prints {
     pub(super) fn insert(&mut self, outpoint: OutPoint) {
-        self.0.insert(fingerprint(outpoint));
+        self.outputs.insert(fingerprint(outpoint));
     }
 
     pub(super) fn contains(&self, input: &FoundInput) -> bool {
-        self.0.contains(&input.print)
+        self.outputs.contains(&input.print)
+    }
+
+    /// Remembers a staker; says whether it may have been there before.
+    pub(super) fn meet(&mut self, staker: StakerKey) -> bool {
+        let [a, b, c, d, e, f, g, h, ..] = staker.0;
+        !self.stakers.insert(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
     }
 }
