@@ -24,6 +24,9 @@ fuzz_target!(|bytes: &[u8]| {
     let mut identifier = Identifier::new(&PARAMS);
     assert_eq!(identifier.identify(&transaction), identified);
     assert_eq!(identifier.identify(&transaction), identified, "with its keys known");
+    let together = identifier.identify_all(std::slice::from_ref(&transaction));
+    let staking = !matches!(identified, Identified::NotStaking(_));
+    assert_eq!(together.len(), usize::from(staking), "among others");
     match &identified {
         Identified::Stake(stake) | Identified::Invalid { stake, .. } => {
             assert!(is_candidate(&transaction, PARAMS.tag));

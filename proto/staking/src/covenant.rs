@@ -93,7 +93,12 @@ impl Covenant {
 
     /// Whether the key belongs to the committee.
     pub fn contains(&self, key: &XOnlyPublicKey) -> bool {
-        self.bytes.binary_search(&key.serialize()).is_ok()
+        self.contains_bytes(&key.serialize())
+    }
+
+    /// The same of a key's bytes.
+    pub(crate) fn contains_bytes(&self, key: &[u8; 32]) -> bool {
+        self.bytes.binary_search(key).is_ok()
     }
 
     /// `K(c1) CHECKSIG K(c2) CHECKSIGADD … N(quorum) NUMEQUAL`; with one key just the first two.

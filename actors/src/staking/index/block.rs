@@ -57,7 +57,7 @@ impl Work<'_> {
         let mut inputs = inputs.into_iter().peekable();
         for stake in stakes {
             // A stake's own inputs come after it: what it spends matters as well.
-            while let Some(input) = inputs.next_if(|input| (input.tx as usize) < stake.tx) {
+            while let Some(input) = inputs.next_if(|input| (input.tx as usize) < stake.stake.place) {
                 // Here and not in the call: nearly all end with this.
                 if self.prints.contains(&input) {
                     self.look(&mut entering, input).await?;
@@ -88,8 +88,8 @@ impl Work<'_> {
             output_index: stake.outpoint.vout,
             value,
             timelock: stake.time,
-            staker: stake.staker.into(),
-            provider: stake.finality_provider.into(),
+            staker: stake.staker,
+            provider: stake.finality_provider,
             overflow,
         };
         let txid = stake.outpoint.txid;

@@ -45,8 +45,8 @@ impl Work<'_> {
         }
         for step in steps.iter().take(confirmed.saturating_sub(window.len())) {
             for found in &step.content.stakes {
-                stakers.insert(found.stake.staker.serialize());
-                providers.insert(found.stake.finality_provider.serialize());
+                stakers.insert(found.stake.staker.0);
+                providers.insert(found.stake.finality_provider.0);
             }
         }
         let Figures { stakers: known, providers: listed } = &mut self.figures;

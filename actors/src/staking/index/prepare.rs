@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bitcoin::{Block, OutPoint, consensus::serialize, hashes::Hash};
 use futures::future::join_all;
 use trestle_staking::{
-    GlobalParams, Stake, VersionParams,
-    identify::{Identified, Identifier},
+    GlobalParams, VersionParams,
+    identify::{Identifier, Staking},
 };
 
 use crate::{
@@ -36,9 +36,7 @@ pub(super) struct Content {
 /// A valid stake.
 #[derive(Clone, Debug)]
 pub(super) struct FoundStake {
-    /// The place of its transaction.
-    pub(super) tx: usize,
-    pub(super) stake: Stake,
+    pub(super) stake: Staking,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -106,16 +104,18 @@ impl Content {
     /// `None` below the first activation height: only spends are looked at.
     fn new(block: &Block, mut identifier: Option<&mut Identifier<'_>>) -> Self {
         let mut found = Self::default();
-        for (tx, transaction) in block.txdata.iter().enumerate() {
-            match identifier.as_mut().map(|identifier| identifier.identify(transaction)) {
-                Some(Identified::Stake(stake)) => {
-                    found.stakes.push(FoundStake { tx, stake, bytes: serialize(transaction) });
+        let stakes = identifier.as_mut().map(|identifier| identifier.identify_all(&block.txdata));
+        for stake in stakes.unwrap_or_default() {
+            let transaction = block.txdata.get(stake.place);
+            match transaction.filter(|_| stake.allowed.is_ok()) {
+                Some(transaction) => {
+                    let bytes = serialize(transaction);
+                    found.stakes.push(FoundStake { stake, bytes });
                 }
-                Some(Identified::Invalid { .. }) => {
-                    found.invalid = found.invalid.saturating_add(1);
-                }
-                Some(Identified::NotStaking(_)) | None => {}
+                None => found.invalid = found.invalid.saturating_add(1),
             }
+        }
+        for (tx, transaction) in block.txdata.iter().enumerate() {
             for (input, txin) in transaction.input.iter().enumerate() {
                 // No block has room for that many.
                 let (Ok(tx), Ok(input)) = (u32::try_from(tx), u32::try_from(input)) else {

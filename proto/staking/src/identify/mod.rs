@@ -4,12 +4,14 @@
 //! are not verified again, consensus did that; no input causes a panic. Nothing is allocated for a
 //! transaction that the first look turns away.
 
+mod block;
 mod filter;
 mod reason;
 mod spend;
 mod stake;
 mod witness;
 
+pub use block::Staking;
 pub use filter::is_candidate;
 pub use reason::{InvalidStake, InvalidUnbonding, NotStaking};
 pub use spend::{StakeSpend, UnbondingSpend, spend_of_stake, spend_of_unbonding};

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use bitcoin::{OutPoint, Transaction, XOnlyPublicKey};
+use bitcoin::{Amount, OutPoint, Transaction, XOnlyPublicKey};
 
 use super::{InvalidStake, NotStaking, filter::quick};
 use crate::{
@@ -43,7 +43,7 @@ pub fn identify(transaction: &Transaction, params: &VersionParams) -> Identified
 /// few providers and a key costs as much to check as all hashes of a stake.
 #[derive(Clone, Debug)]
 pub struct Identifier<'p> {
-    params: &'p VersionParams,
+    pub(super) params: &'p VersionParams,
     /// Keys that were found to be on the curve.
     providers: BTreeMap<[u8; 32], XOnlyPublicKey>,
 }
@@ -63,7 +63,7 @@ impl<'p> Identifier<'p> {
             Ok(stake) => stake,
             Err(reason) => return Identified::NotStaking(reason),
         };
-        match within(&stake, self.params) {
+        match within(stake.value, stake.time, self.params) {
             Ok(()) => Identified::Stake(stake),
             Err(reason) => Identified::Invalid { reason, stake },
         }
@@ -109,7 +109,7 @@ impl<'p> Identifier<'p> {
         }
     }
 
-    fn provider(&mut self, bytes: &[u8; 32]) -> Option<XOnlyPublicKey> {
+    pub(super) fn provider(&mut self, bytes: &[u8; 32]) -> Option<XOnlyPublicKey> {
         if let Some(known) = self.providers.get(bytes) {
             return Some(*known);
         }
@@ -122,14 +122,14 @@ impl<'p> Identifier<'p> {
 }
 
 /// Rule E.
-fn within(stake: &Stake, params: &VersionParams) -> Result<(), InvalidStake> {
-    if stake.value < params.min_staking_amount {
+pub(super) fn within(value: Amount, time: u16, params: &VersionParams) -> Result<(), InvalidStake> {
+    if value < params.min_staking_amount {
         Err(InvalidStake::ValueTooLow)
-    } else if stake.value > params.max_staking_amount {
+    } else if value > params.max_staking_amount {
         Err(InvalidStake::ValueTooHigh)
-    } else if stake.time < params.min_staking_time {
+    } else if time < params.min_staking_time {
         Err(InvalidStake::TimeTooShort)
-    } else if stake.time > params.max_staking_time {
+    } else if time > params.max_staking_time {
         Err(InvalidStake::TimeTooLong)
     } else {
         Ok(())

@@ -74,6 +74,28 @@ impl StakingData {
     }
 }
 
+/// What the OP_RETURN says, with keys that may be none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawData<'s> {
+    pub(crate) tag: Tag,
+    pub(crate) staker: &'s [u8; 32],
+    pub(crate) finality_provider: &'s [u8; 32],
+    pub(crate) time: u16,
+}
+
+impl<'s> RawData<'s> {
+    /// `None` if form or version is another.
+    pub(crate) fn parse(script: &'s Script) -> Option<Self> {
+        let bytes = payload(script)?;
+        Some(Self {
+            tag: Tag([bytes[2], bytes[3], bytes[4], bytes[5]]),
+            staker: bytes[7..39].try_into().ok()?,
+            finality_provider: bytes[39..71].try_into().ok()?,
+            time: u16::from_be_bytes([bytes[71], bytes[72]]),
+        })
+    }
+}
+
 /// The script's bytes if form and version fit; keys are not looked at.
 fn payload(script: &Script) -> Option<&[u8; DATA_LEN]> {
     let bytes: &[u8; DATA_LEN] = script.as_bytes().try_into().ok()?;

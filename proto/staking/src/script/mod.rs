@@ -7,9 +7,11 @@ mod data;
 mod leaf;
 mod output;
 mod scripts;
+mod tweaks;
 
-pub(crate) use data::tag_of;
 pub use data::{DATA_LEN, StakingData};
+pub(crate) use data::{RawData, tag_of};
 pub use leaf::Leaf;
 pub use output::{StakingOutput, TimelockOutput, UnbondingOutput, internal_key};
 pub use scripts::{Keys, ScriptError, timelock};
+pub(crate) use tweaks::Tweaks;

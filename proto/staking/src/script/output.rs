@@ -17,7 +17,7 @@ use super::{
     leaf::Leaf,
     scripts::{Keys, timelock},
 };
-use crate::secp::tweaked;
+use crate::secp::SECP;
 
 /// BIP-341's point with no known discrete logarithm: the hash of the generator, lifted.
 const NUMS: [u8; 32] = [
@@ -159,7 +159,8 @@ struct Root {
 impl Root {
     fn new(root: TapNodeHash) -> Self {
         let tweak = TapTweakHash::from_key_and_tweak(*INTERNAL, Some(root)).to_scalar();
-        let (output_key, parity) = tweaked(&INTERNAL, &tweak)
+        let (output_key, parity) = INTERNAL
+            .add_tweak(&*SECP, &tweak)
             .expect("fails only for a hash equal to a logarithm that nobody knows");
         Self { output_key, parity }
     }

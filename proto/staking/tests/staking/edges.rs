@@ -10,7 +10,7 @@ use trestle_staking::{
     GlobalParams, Stake, VersionParams,
     delegation::{ConfirmedStake, Delegation, Event, StateName, Unbonding as Confirmed},
     identify::{
-        Identified, InvalidStake, NotStaking, StakeSpend, UnbondingSpend, identify, spend_of_stake,
+        Identified, InvalidStake, NotStaking, StakeSpend, UnbondingSpend, spend_of_stake,
         spend_of_unbonding,
     },
     script::{Keys, StakingData, StakingOutput},
@@ -19,8 +19,8 @@ use trestle_staking::{
 
 use crate::{
     fixture::{
-        PROVIDER, STAKER, key, outpoint, params, plan, sign, signatures, somewhere, stake, staking,
-        transaction, with_committee,
+        PROVIDER, STAKER, identify, key, outpoint, params, plan, sign, signatures, somewhere,
+        stake, staking, transaction, with_committee,
     },
     params::{file, key_hex, version},
 };

@@ -16,6 +16,7 @@ use bitcoin::{
 };
 use trestle_staking::{
     Cap, Covenant, Stake, Tag, VersionParams,
+    identify::{Identified, Identifier, Staking, identify as alone},
     tx::{Funding, StakePlan},
 };
 
@@ -112,4 +113,29 @@ pub(crate) fn transaction(spends: &[(OutPoint, Witness)], output: Vec<TxOut>) ->
         input: spends.iter().map(input).collect(),
         output,
     }
+}
+
+/// What a transaction is, by itself; among others it must be the same.
+pub(crate) fn identify(transaction: &Transaction, params: &VersionParams) -> Identified {
+    let identified = alone(transaction, params);
+    let (stake, allowed) = match &identified {
+        Identified::Stake(stake) => (Some(stake), Ok(())),
+        Identified::Invalid { reason, stake } => (Some(stake), Err(*reason)),
+        Identified::NotStaking(_) => (None, Ok(())),
+    };
+    let staking = |place, stake: &Stake| Staking {
+        place,
+        outpoint: stake.outpoint,
+        staker: stake.staker.into(),
+        finality_provider: stake.finality_provider.into(),
+        value: stake.value,
+        time: stake.time,
+        params_version: stake.params_version,
+        allowed,
+    };
+    let among = vec![transaction.clone(); 5];
+    let expected: Vec<Staking> =
+        (0..among.len()).filter_map(|place| Some(staking(place, stake?))).collect();
+    assert_eq!(Identifier::new(params).identify_all(&among), expected);
+    identified
 }

@@ -4,12 +4,14 @@ use bitcoin::{Amount, ScriptBuf, Transaction, TxOut};
 use rstest::rstest;
 use trestle_staking::{
     Cap, Stake, Tag,
-    identify::{Identified, InvalidStake, NotStaking, identify, is_candidate},
+    identify::{Identified, InvalidStake, NotStaking, is_candidate},
     script::{Keys, StakingData, StakingOutput},
     tx::StakePlan,
 };
 
-use crate::fixture::{MEMBERS, PROVIDER, STAKER, key, params, plan, staking, with_committee};
+use crate::fixture::{
+    MEMBERS, PROVIDER, STAKER, identify, key, params, plan, staking, with_committee,
+};
 
 fn output(script_pubkey: ScriptBuf) -> TxOut {
     TxOut { value: Amount::ZERO, script_pubkey }

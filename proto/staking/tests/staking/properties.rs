@@ -4,7 +4,7 @@ use bitcoin::{Amount, Script, ScriptBuf, TxOut, Witness};
 use proptest::prelude::*;
 use trestle_staking::{
     GlobalParams, Tag,
-    identify::{Identified, identify, spend_of_stake, spend_of_unbonding, tapscript},
+    identify::{Identified, spend_of_stake, spend_of_unbonding, tapscript},
     params::{self, Problem},
     providers::Providers,
     script::StakingData,
@@ -12,7 +12,7 @@ use trestle_staking::{
 };
 
 use crate::{
-    fixture::{key, outpoint, params as rules, stake, staking, transaction},
+    fixture::{identify, key, outpoint, params as rules, stake, staking, transaction},
     params::{file, version},
 };
 

@@ -8,14 +8,14 @@ use rstest::rstest;
 use trestle_staking::{
     Stake, VersionParams,
     identify::{
-        Identified, InvalidUnbonding, StakeSpend, UnbondingSpend, identify, spend_of_stake,
+        Identified, InvalidUnbonding, StakeSpend, UnbondingSpend, spend_of_stake,
         spend_of_unbonding, tapscript,
     },
     tx::Unbonding,
 };
 
 use crate::fixture::{
-    consensus, key, outpoint, params, plan, sign, signatures, somewhere, stake, staking,
+    consensus, identify, key, outpoint, params, plan, sign, signatures, somewhere, stake, staking,
     transaction, with_committee,
 };
 

@@ -21,17 +21,27 @@ fn mainnet_block__should_be_identified_without_a_difference() {
     assert_eq!(block.txdata.len(), 5043);
     let mut rows = vec![export::HEADER.to_owned()];
     let mut identifier = Identifier::new(params);
-    for transaction in &block.txdata {
+    let mut together = Identifier::new(params).identify_all(&block.txdata).into_iter();
+    for (place, transaction) in block.txdata.iter().enumerate() {
         let identified = identifier.identify(transaction);
         assert_eq!(identified, identify(transaction, params));
         match identified {
-            Identified::Stake(stake) => rows.push(export::row(&stake, HEIGHT, false)),
+            Identified::Stake(stake) => {
+                let same = together.next().expect("as many together as one by one");
+                let stakes = (same.staker, same.finality_provider, same.value, same.time);
+                let (staker, provider) = (stake.staker.into(), stake.finality_provider.into());
+                assert_eq!(stakes, (staker, provider, stake.value, stake.time));
+                assert_eq!((same.place, same.outpoint), (place, stake.outpoint));
+                assert_eq!((same.params_version, same.allowed), (stake.params_version, Ok(())));
+                rows.push(export::row(&stake, HEIGHT, false));
+            }
             Identified::Invalid { reason, stake } => {
                 panic!("{reason}: {}", stake.outpoint)
             }
             Identified::NotStaking(_) => {}
         }
     }
+    assert_eq!(together.next(), None);
     let expected = vectors.text("mainnet_block_864790.expected_export.csv");
     let expected: Vec<&str> = expected.lines().collect();
     assert_eq!(rows.len(), 338);
