@@ -23,6 +23,10 @@ use crate::{
 /// Connections that read. Each has a thread; reads are short, so a few keep every core busy.
 const READERS: u32 = 4;
 
+/// Of the connection that writes, in KiB behind the minus: what a large commit changes. With less, as
+/// by default, its pages are written to the log before it ends, and again whenever they change.
+const WRITER_CACHE: &str = "-32768";
+
 /// Only our own readers and a checkpoint can hold the file, and neither for long.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -41,9 +45,10 @@ pub(crate) async fn open(
 ) -> Result<(SqliteEngine, SqlitePool), OpenError> {
     let lock = lock_database(path).await?;
     let options = options(path);
+    let writing = options.clone().pragma("cache_size", WRITER_CACHE);
     let writes = match max_pages {
-        Some(pages) => options.clone().pragma("max_page_count", pages.to_string()),
-        None => options.clone(),
+        Some(pages) => writing.pragma("max_page_count", pages.to_string()),
+        None => writing,
     };
     let mut connection = writes.connect().await.map_err(|e| sqlite(&e))?;
     check(&mut connection, path).await?;
