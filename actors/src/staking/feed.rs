@@ -1,7 +1,7 @@
 //! Reads blocks for an index, ahead of it, and prepares them on the pool.
 //!
-//! Always holds: at most four groups of blocks are on their way to the index, one being committed
-//! and the others behind it, so that memory is bounded whatever the speeds are.
+//! Always holds: at most two groups of blocks are on their way to the index, one being committed and
+//! one behind it, so that memory is bounded whatever the speeds are.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,12 +28,12 @@ use crate::{
 
 /// Blocks that are committed together while catching up.
 const BLOCKS: usize = 200;
-/// Bytes of blocks that are committed together: some twenty full blocks, so that the next are read
-/// and looked at meanwhile, and few enough commits that their flushes do not count.
-const BYTES: usize = 4 << 20;
-/// Groups of blocks on their way: one is committed, one is being looked at, and with two between
-/// them neither waits for the other when one takes longer than the next.
-const GROUPS: usize = 4;
+/// Bytes of blocks that are committed together: a stake's rows lie anywhere in their tables, so that
+/// a commit writes most pages of these however few stakes it has, and few large commits write half
+/// of what many small ones do. Few enough that the next group is read and looked at meanwhile.
+const BYTES: usize = 8 << 20;
+/// Groups of blocks on their way: one is committed, one is being looked at.
+const GROUPS: usize = 2;
 /// Wait before a feed that ended is started again.
 const AGAIN: Duration = Duration::from_secs(5);
 
