@@ -57,7 +57,8 @@ impl Work<'_> {
         let mut inputs = inputs.into_iter().peekable();
         for stake in stakes {
             // A stake's own inputs come after it: what it spends matters as well.
-            while let Some(input) = inputs.next_if(|input| (input.tx as usize) < stake.stake.place) {
+            while let Some(input) = inputs.next_if(|input| (input.tx as usize) < stake.stake.place)
+            {
                 // Here and not in the call: nearly all end with this.
                 if self.prints.contains(&input) {
                     self.look(&mut entering, input).await?;

@@ -1,5 +1,9 @@
 //! The stakes among many transactions: by the rules of [`identify`](super::identify), and several
 //! times faster, since the keys of their outputs are computed together.
+//!
+//! Always holds: what the fast way refuses is computed once more by the library, which decides. So a
+//! fault of our own arithmetic costs time and no stake; and it cannot make one either, unless a wrong
+//! sum happens to be the key of an output of just that transaction.
 
 use bitcoin::{Amount, OutPoint, Script, Transaction, secp256k1::Scalar};
 
@@ -7,7 +11,7 @@ use super::{Identifier, InvalidStake, filter::quick, stake::within};
 use crate::{
     delegation::{ProviderKey, StakerKey},
     script::{RawData, Tweaks},
-    secp::{is_key, output_keys},
+    secp::{is_key, output_key, output_keys},
 };
 
 /// A staking transaction among others.
@@ -52,8 +56,12 @@ impl Identifier<'_> {
             }
         }
         let keys = output_keys(&scalars);
-        let found = candidates.iter().zip(keys);
-        found.filter_map(|(candidate, key)| self.locked(candidate, &key?)).collect()
+        let found = candidates.iter().zip(&scalars).zip(keys);
+        let locked = found.filter_map(|((candidate, tweak), key)| {
+            let quickly = key.and_then(|key| self.locked(candidate, &key));
+            quickly.or_else(|| self.locked(candidate, &output_key(tweak)?))
+        });
+        locked.collect()
     }
 
     /// Rules A to C.

@@ -35,12 +35,13 @@ pub(crate) static SECP: LazyLock<Secp256k1<VerifyOnly>> =
 /// Whether these bytes are a key: the x coordinate of a point.
 pub(crate) fn is_key(bytes: &[u8; 32]) -> bool {
     let x = Field::from_be_bytes(bytes);
-    // A key has one form only.
+    // A key has one form only: the library refuses the other.
     if x.to_be_bytes() != *bytes {
-        return false;
+        return XOnlyPublicKey::from_slice(bytes).is_ok();
     }
     let square = x.times(&x).times(&x).plus(&Field::from_limbs([7, 0, 0, 0]));
-    is_square(&square).unwrap_or_else(|| XOnlyPublicKey::from_slice(bytes).is_ok())
+    // Whatever is not found to be one is looked at by the library.
+    is_square(&square) == Some(true) || XOnlyPublicKey::from_slice(bytes).is_ok()
 }
 
 /// Tweaks after which the table pays: it takes as long to make as these take without it, and a
@@ -58,12 +59,13 @@ pub(crate) fn output_keys(tweaks: &[Scalar]) -> Vec<Option<[u8; 32]>> {
     // Only a count: nothing else is read or written because of it.
     if tweaks.len() < MANY || TWEAKS.load(Ordering::Relaxed) < ENOUGH {
         TWEAKS.fetch_add(tweaks.len().min(ENOUGH), Ordering::Relaxed);
-        return tweaks.iter().map(plain).collect();
+        return tweaks.iter().map(output_key).collect();
     }
     MULTIPLES.output_keys(tweaks)
 }
 
-fn plain(tweak: &Scalar) -> Option<[u8; 32]> {
+/// The same for one, by the library.
+pub(crate) fn output_key(tweak: &Scalar) -> Option<[u8; 32]> {
     let (key, _) = internal_key().add_tweak(&*SECP, tweak).ok()?;
     Some(key.serialize())
 }
@@ -104,7 +106,7 @@ impl Multiples {
             let summands: Vec<&[Point]> = summands.iter().map(Vec::as_slice).collect();
             keys.extend(sums(&summands).into_iter().zip(group).map(|(sum, tweak)| match sum {
                 Some(x) => Some(x.to_be_bytes()),
-                None => plain(tweak),
+                None => output_key(tweak),
             }));
         }
         keys
