@@ -18,7 +18,7 @@ use super::{
     ingress::{Denied, Request},
     rows::{
         ANNOUNCEMENTS, ATTEMPTS, COINS, FROZEN, KEYS, KeyRow, MemberKey, PAYMENTS, PaymentRow,
-        STATUSES, STRANDED, TOTALS,
+        STATUSES, TOTALS,
     },
     seat::{Following, MemberInfo, Seat, script_of},
     sessions::Session,
@@ -126,9 +126,7 @@ impl CoordinatorActor {
                 self.seats.insert(committee.name.clone(), seat);
             }
         }
-        for (key, payment) in STRANDED.all(&*self.setup.store).await? {
-            self.bindings.strand(&key.committee, key.outpoint, Hash32(payment));
-        }
+        self.load_bound().await?;
         self.load_payments().await?;
         self.load_announcements().await?;
         let names: Vec<String> = self.seats.keys().cloned().collect();
@@ -292,6 +290,7 @@ impl CoordinatorActor {
         self.retry_payments(now).await?;
         self.send_announcements(now);
         self.fetch_keys(now);
+        self.save_bound().await?;
         self.save_statuses().await
     }
 

@@ -14,8 +14,8 @@
 //! - a coin that somebody calls bound is used last; one that too many call bound is not used.
 //!
 //! A member's word on a payment's anchor is taken once: an honest one never changes it. All of this
-//! is in memory, and heard again after a restart; only the anchor that a cancelled payment leaves
-//! with too few members to spend it is stored, since nobody is asked about that payment again.
+//! is in memory, and heard again after a restart, except which coins are bound to which other
+//! payments: that is stored, because whoever forgets it has the next payment bind such a coin too.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,12 +28,16 @@ use trestle_chain::{
     wallet::SpentAt,
 };
 use trestle_keys::Committee;
+use trestle_store::Batch;
 use trestle_wire::{
     Hash32, SessionId,
     committee::{payment::OutPoint as WireOutPoint, sign::Binding},
 };
 
-use super::{CoordinatorActor, Job};
+use super::{
+    CoordinatorActor, Job,
+    rows::{BOUND, BoundKey, CoinKey},
+};
 use crate::{ports::chain::ChainError, runtime::Fault};
 
 /// Coins that are remembered to be bound. Members name only inputs of what they are asked to sign;
@@ -52,8 +56,8 @@ pub(super) struct Bindings {
     asked: BTreeMap<Hash32, BTreeSet<(u16, OutPoint)>>,
     /// Coins that members have bound to a payment, by committee.
     coins: BTreeMap<(String, OutPoint), BTreeMap<u16, Hash32>>,
-    /// Anchors of cancelled payments that too few are left to spend, by committee.
-    stranded: BTreeMap<(String, OutPoint), Hash32>,
+    /// Of them, what is not stored yet.
+    unsaved: Vec<(BoundKey, Hash32)>,
     /// Payments whose last session failed.
     failed: BTreeSet<Hash32>,
     /// What spent an anchor that somebody named; `None` while it is looked up.
@@ -96,12 +100,26 @@ impl Bindings {
         if self.coins.len() >= MOST_COINS {
             self.coins.clear();
         }
-        self.coins.entry((committee.to_owned(), coin)).or_default().insert(member, payment);
+        let said = self.coins.entry((committee.to_owned(), coin)).or_default();
+        if said.insert(member, payment) != Some(payment) {
+            let coin = CoinKey { committee: committee.to_owned(), outpoint: coin };
+            self.unsaved.push((BoundKey { coin, member }, payment));
+        }
     }
 
-    /// A cancelled payment has left its anchor with too few members to spend it.
-    pub(super) fn strand(&mut self, committee: &str, coin: OutPoint, payment: Hash32) {
-        self.stranded.insert((committee.to_owned(), coin), payment);
+    /// What members have bound to a payment that is given up, or may have.
+    fn left_by(&self, payment: &Hash32) -> BTreeSet<(u16, OutPoint)> {
+        let said = self.anchors.get(payment).into_iter().flatten();
+        let said = said.filter_map(|(member, anchor)| Some((*member, (*anchor)?)));
+        let asked = self.asked.get(payment).into_iter().flatten().copied();
+        said.chain(asked).collect()
+    }
+
+    /// A payment is given up: whoever bound a coin to it keeps it bound.
+    pub(super) fn leave(&mut self, committee: &str, payment: Hash32) {
+        for (member, anchor) in self.left_by(&payment) {
+            self.taken(committee, anchor, member, payment);
+        }
     }
 
     pub(super) fn signing_failed(&mut self, payment: Hash32) {
@@ -118,13 +136,21 @@ impl Bindings {
     /// How many members may sign a payment with this anchor, or with one that nobody has bound.
     fn able(&self, committee: &Committee, payment: &Hash32, anchor: Option<OutPoint>) -> usize {
         let said = self.anchors.get(payment);
+        let asked = self.asked.get(payment);
         let of = |anchor| self.coins.get(&(committee.name.clone(), anchor));
         let taken = anchor.and_then(of);
+        // Whoever was shown another anchor and has not been heard may have bound that one.
+        let may_be_bound = |index: u16| {
+            let mut shown = asked.into_iter().flatten().filter(|(member, _)| *member == index);
+            shown.any(|(_, shown)| Some(*shown) != anchor)
+        };
         let free = |index: &u16| {
-            let bound = said.and_then(|said| said.get(index));
             let other = taken.and_then(|taken| taken.get(index));
-            bound.is_none_or(|bound| bound.is_some() && *bound == anchor)
-                && other.is_none_or(|other| other == payment)
+            let can = match said.and_then(|said| said.get(index)) {
+                Some(bound) => bound.is_some() && *bound == anchor,
+                None => !may_be_bound(*index),
+            };
+            can && other.is_none_or(|other| other == payment)
         };
         committee.members.iter().filter(|member| free(&member.index)).count()
     }
@@ -137,11 +163,9 @@ impl Bindings {
         payment: &Hash32,
         anchor: OutPoint,
     ) -> bool {
-        let said = self.anchors.get(payment).into_iter().flatten();
-        let said = said.filter(|(_, one)| **one == Some(anchor)).map(|(member, _)| *member);
-        let asked = self.asked.get(payment).into_iter().flatten();
-        let asked = asked.filter(|(_, shown)| *shown == anchor).map(|(member, _)| *member);
-        let bound: BTreeSet<u16> = said.chain(asked).collect();
+        let left = self.left_by(payment).into_iter();
+        let bound: BTreeSet<u16> =
+            left.filter(|(_, one)| *one == anchor).map(|(member, _)| member).collect();
         committee.members.len() < bound.len() + usize::from(committee.threshold)
     }
 
@@ -158,14 +182,6 @@ impl Bindings {
             if count > spare {
                 avoided.by_too_many.insert(*coin);
             }
-        }
-        let left = self
-            .stranded
-            .iter()
-            .filter(|((name, _), by)| *name == committee.name && *by != payment);
-        for ((_, coin), _) in left {
-            avoided.by_some.insert(*coin);
-            avoided.by_too_many.insert(*coin);
         }
         avoided
     }
@@ -188,6 +204,41 @@ impl Bindings {
 }
 
 impl CoordinatorActor {
+    /// Reads which coins are bound; those that are spent for good are forgotten.
+    pub(super) async fn load_bound(&mut self) -> Result<(), Fault> {
+        let depth = self.setup.settings.settle_depth.max(1);
+        let mut batch = Batch::new();
+        for (key, payment) in BOUND.all(&*self.setup.store).await? {
+            let CoinKey { committee, outpoint } = &key.coin;
+            let Some(seat) = self.seats.get(committee) else { continue };
+            let spent = seat.wallet.spent(outpoint);
+            if spent.is_some_and(|by| is_deep(seat.wallet.height(), by.height, depth)) {
+                BOUND.delete(&mut batch, &key);
+                continue;
+            }
+            let coins = self.bindings.coins.entry((committee.clone(), *outpoint)).or_default();
+            coins.insert(key.member, Hash32(payment));
+        }
+        if !batch.is_empty() {
+            self.setup.store.commit(batch).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores what was heard of bound coins.
+    pub(super) async fn save_bound(&mut self) -> Result<(), Fault> {
+        if self.bindings.unsaved.is_empty() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        for (key, payment) in std::mem::take(&mut self.bindings.unsaved) {
+            BOUND.put(&mut batch, &key, &payment.0);
+        }
+        self.setup.store.commit(batch).await?;
+        self.money_moved = true;
+        Ok(())
+    }
+
     /// Takes in what a member says it has bound; `true` if the session must not go on.
     pub(super) fn hear_binding(&mut self, id: SessionId, member: u16, said: Binding) -> bool {
         let Some(session) = self.sessions.get(&id) else { return false };

@@ -6,15 +6,10 @@
 
 use trestle_chain::payment::{Ending, Event as PaymentEvent, State};
 use trestle_machine::{Machine, Refusal};
-use trestle_store::Batch;
 use trestle_wire::Hash32;
 
 use super::{
-    CoordinatorActor,
-    ingress::Denied,
-    payments::payment_id,
-    rows::{CoinKey, PaymentRow, STRANDED},
-    view::PaymentView,
+    CoordinatorActor, ingress::Denied, payments::payment_id, rows::PaymentRow, view::PaymentView,
 };
 use crate::runtime::Fault;
 
@@ -36,18 +31,17 @@ impl CoordinatorActor {
         }
         let elsewhere = self.bindings.elsewhere(&id, row.payment.bound());
         let stranded = self.stranded(&id, &row);
-        let event = PaymentEvent::Cancelled { elsewhere, stranded: stranded.is_some() };
+        let event = PaymentEvent::Cancelled { elsewhere, stranded };
         if let Err(Refusal::Rejected(reject)) = row.payment.apply(&event) {
             let text = format!("payment {id} cannot be cancelled: {reject}");
             return Ok(Err(Denied::Invalid(text)));
         }
-        let mut batch = Batch::new();
-        if let Some(outpoint) = stranded {
-            let key = CoinKey { committee: committee.to_owned(), outpoint };
-            STRANDED.put(&mut batch, &key, &id.0);
-            self.bindings.strand(committee, outpoint, id);
+        if row.coin.is_none() {
+            // A release binds its coin to nothing.
+            self.bindings.leave(committee, id);
+            self.save_bound().await?;
         }
-        self.advance_with(id, event, batch).await?;
+        self.advance_payment(id, event).await?;
         self.end_sessions(id);
         let view = self.find_payment(&id).await?.map(|row| self.payment_view(&id, &row));
         Ok(view.ok_or(Denied::NoAnswer))

@@ -171,16 +171,7 @@ impl CoordinatorActor {
         id: Hash32,
         event: PaymentEvent,
     ) -> Result<(), Fault> {
-        self.advance_with(id, event, Batch::new()).await
-    }
-
-    /// The same, with more to be stored at once.
-    pub(super) async fn advance_with(
-        &mut self,
-        id: Hash32,
-        event: PaymentEvent,
-        mut batch: Batch,
-    ) -> Result<(), Fault> {
+        let mut batch = Batch::new();
         let effects = self.apply_payment(id, &event, &mut batch)?;
         if !batch.is_empty() {
             self.setup.store.commit(batch).await?;

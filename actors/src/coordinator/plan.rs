@@ -49,12 +49,23 @@ impl CoordinatorActor {
             }
             first => first,
         };
-        planned.map_err(|error| match by_too_many.len() {
-            0 => error.to_string(),
-            refused => format!(
-                "{error}; {refused} coins cannot be used, because members bound them to other \
-                 payments"
-            ),
+        planned.map_err(|error| {
+            let mut text = error.to_string();
+            let refused = coins.iter().filter(|coin| by_too_many.contains(&coin.outpoint)).count();
+            if refused > 0 {
+                text.push_str(&format!(
+                    "; {refused} coins cannot be used, because members bound them to other payments"
+                ));
+            }
+            let scripts: BTreeSet<_> =
+                coins.iter().map(|coin| &coin.output.script_pubkey).collect();
+            if scripts.len() > 1 {
+                text.push_str(
+                    "; there are coins of several keys, and one payment spends those of one: pay \
+                     the latest address from the older keys first",
+                );
+            }
+            text
         })
     }
 

@@ -133,12 +133,11 @@ impl CoordinatorActor {
         self.plan_onto(seat, id, anchor, &coins, recipients, rate).map_err(|e| e.to_string())
     }
 
-    /// Whether the anchor of a cancelled payment cannot be spent otherwise, and is remembered so.
-    pub(super) fn stranded(&self, id: &Hash32, row: &PaymentRow) -> Option<OutPoint> {
-        // A release binds its coin to nothing.
-        let anchor = row.payment.bound().filter(|_| row.coin.is_none()).map(|b| *b.anchor)?;
-        let seat = self.seats.get(&row.committee)?;
-        self.bindings.strands(&seat.committee, id, anchor).then_some(anchor)
+    /// Whether the anchor of a payment that is given up can be spent by a release alone.
+    pub(super) fn stranded(&self, id: &Hash32, row: &PaymentRow) -> bool {
+        let anchor = row.payment.bound().filter(|_| row.coin.is_none()).map(|b| *b.anchor);
+        let seat = self.seats.get(&row.committee).zip(anchor);
+        seat.is_some_and(|(seat, anchor)| self.bindings.strands(&seat.committee, id, anchor))
     }
 }
 

@@ -101,6 +101,25 @@ impl CoordinatorActor {
         }
     }
 
+    /// What a payment waits for or how it ended, and what has become of the coin since.
+    fn note(&self, row: &PaymentRow) -> Option<String> {
+        let note = row.payment.note().map(str::to_owned);
+        let State::Ended { why: Ending::Cancelled, bound: Some(bound) } = row.payment.state()
+        else {
+            return note;
+        };
+        let anchor = *bound.anchor;
+        let spent = self.seats.get(&row.committee).and_then(|seat| seat.wallet.spent(&anchor));
+        let Some(by) = spent else { return note };
+        let (txid, height) = (*by.txid, by.height);
+        Some(format!(
+            "{}; {txid} at height {height} has spent {anchor} since: unless you know what that is \
+             (a release, another payment), look whether it pays these recipients before you pay \
+             them under another id",
+            note.unwrap_or_default()
+        ))
+    }
+
     pub(super) fn payment_view(&self, id: &Hash32, row: &PaymentRow) -> PaymentView {
         let network = bitcoin_network(self.setup.settings.network);
         let recipient = |output: bitcoin::TxOut| {
@@ -122,7 +141,7 @@ impl CoordinatorActor {
             anchor: row.payment.bound().map(|bound| *bound.anchor),
             versions: versions.iter().filter_map(version).collect(),
             sign_ms: row.sign_ms,
-            note: row.payment.note().map(str::to_owned),
+            note: self.note(row),
             notice: None,
         }
     }

@@ -32,9 +32,8 @@ pub(super) const TOTALS: Table<String, Totals> = Table::new("coordinator.totals"
 pub(super) const COINS: Table<CoinKey, CoinRow> = Table::new("coordinator.coins", 1);
 /// Coins set aside.
 pub(super) const FROZEN: Table<CoinKey, ()> = Table::new("coordinator.frozen", 1);
-/// Anchors of cancelled payments that too few members are left to spend for another, and those
-/// payments.
-pub(super) const STRANDED: Table<CoinKey, [u8; 32]> = Table::new("coordinator.stranded", 1);
+/// The payments that members have bound coins to, or may have, beside those that are under way.
+pub(super) const BOUND: Table<BoundKey, [u8; 32]> = Table::new("coordinator.bound", 1);
 
 /// A usable key.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -150,6 +149,23 @@ impl Key for DeliveryKey {
     fn from_key(bytes: &[u8]) -> Option<Self> {
         let (key, index) = codec::decode(bytes).ok()?;
         Some(Self { key, index })
+    }
+}
+
+/// A coin, and a member that bound it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BoundKey {
+    pub(super) coin: CoinKey,
+    pub(super) member: u16,
+}
+
+impl Key for BoundKey {
+    fn to_key(&self) -> Vec<u8> {
+        [self.coin.to_key(), self.member.to_be_bytes().to_vec()].concat()
+    }
+    fn from_key(bytes: &[u8]) -> Option<Self> {
+        let (coin, member) = bytes.split_last_chunk::<2>()?;
+        Some(Self { coin: CoinKey::from_key(coin)?, member: u16::from_be_bytes(*member) })
     }
 }
 

@@ -498,7 +498,9 @@ fn why_failed(
 ) -> String {
     let mut parts = Vec::new();
     if !silent.is_empty() {
-        parts.push(format!("no answer from members {silent:?}"));
+        // Where others have refused, it may have been over before these could answer.
+        let how = if refused.is_empty() { "no answer" } else { "no answer yet" };
+        parts.push(format!("{how} from members {silent:?}"));
     }
     for (index, code) in refused {
         let detail = details.get(index).map_or("", String::as_str);

@@ -309,3 +309,55 @@ fn coin_that_too_many_members_refuse__should_be_left_out_of_the_next_plan() {
     assert!(world.all_paid());
     assert_eq!(world.checker.violations, []);
 }
+
+/// Members 1 and 2 of four have bound the coin elsewhere; 3 and 4 bind it to the payment. Nobody can
+/// make it, and the second coin must not be lost to it as well; nor is it forgotten after a restart.
+#[test]
+fn coin_that_some_have_bound_elsewhere__should_cost_no_second_coin_and_be_remembered() {
+    // Given
+    let mut world = World::new(97, 4, 3);
+    world.must_make_key();
+    world.must_fund(&[1_000_000, 900_000]);
+    world.faults.block = 0;
+    let mut coin: Option<OutPoint> = None;
+    let mut refused = BTreeMap::new();
+    world.tamper = Some(Box::new(move |from, _, message| {
+        if let Message::SignRequest(request) = &message
+            && let Purpose::Payment(proposal) = &request.purpose
+        {
+            let first = *coin.get_or_insert(proposal.anchor);
+            refused.insert(request.session, (proposal.anchor == first).then_some(first));
+        }
+        let Message::SignShares(answer) = &message else { return vec![message] };
+        let coin = refused.get(&answer.session).copied().flatten();
+        let Some(coin) = coin.filter(|_| from < 3) else { return vec![message] };
+        let SignShares { session, attempt, key, index, .. } = answer.clone();
+        let (code, detail) = (RefusalCode::Policy, "taken".into());
+        let binding = Some(Binding::Coin { coin, payment: Hash32([9; 32]) });
+        vec![SignRefused { session, attempt, key, index, code, detail, binding }.into()]
+    }));
+    world.want_payment(800_000, Some(5));
+    world.run(1_000);
+    let first = world.listed(1)[0].anchor.expect("planned");
+
+    // When
+    world.run(60_000);
+
+    // Then
+    let view = world.listed(1).pop().expect("it is accepted");
+    assert_eq!((view.anchor, view.phase), (Some(first), PaymentPhase::Signing), "{:?}", view.note);
+    let lost = world.view().expect("the coordinator answers").wallet.reserved.to_sat();
+    world.cancel("payment 0").expect("nothing is signed");
+    for _ in 0..2 {
+        let wallet = world.view().expect("the coordinator answers").wallet;
+        assert_eq!((wallet.bound.to_sat(), wallet.spendable.to_sat()), (lost, 1_900_000 - lost));
+        world.kill(0, 1);
+        world.run(3_000);
+    }
+    world.want_payment(700_000, Some(5));
+    world.run(30_000);
+    world.mine();
+    world.run(10_000);
+    assert!(world.is_paid(1), "{:?}", world.listed(1));
+    assert_eq!(world.checker.violations, []);
+}
