@@ -194,6 +194,7 @@ impl CoordinatorActor {
             self.payments.insert(id, row);
             self.reserve(id)?;
             self.owe(id);
+            self.recall(id);
         }
         Ok(())
     }

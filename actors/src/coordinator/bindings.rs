@@ -225,6 +225,17 @@ impl CoordinatorActor {
         Ok(())
     }
 
+    /// Who was asked before a restart is not known: everybody may have bound the anchor of a payment
+    /// that was planned then.
+    pub(super) fn recall(&mut self, id: Hash32) {
+        let Some(row) = self.payments.get(&id) else { return };
+        let bound = row.payment.bound().filter(|bound| !bound.may_confirm());
+        let Some((seat, bound)) = self.seats.get(&row.committee).zip(bound) else { return };
+        for member in &seat.committee.members {
+            self.bindings.shown(id, member.index, *bound.anchor);
+        }
+    }
+
     /// Stores what was heard of bound coins.
     pub(super) async fn save_bound(&mut self) -> Result<(), Fault> {
         if self.bindings.unsaved.is_empty() {

@@ -180,7 +180,10 @@ impl CoordinatorActor {
                 pool.clear();
             }
         }
-        if let Some((payment, proposal)) = self.sessions.get(&session).and_then(Session::payment) {
+        // Any other reason says nothing about what it agreed to when it was asked before.
+        let is_judged = matches!(code, RefusalCode::Policy | RefusalCode::Malformed);
+        let judged = self.sessions.get(&session).filter(|_| is_judged);
+        if let Some((payment, proposal)) = judged.and_then(Session::payment) {
             self.bindings.declined(&payment, index, from_wire(&proposal.anchor));
         }
         let stop = binding.is_some_and(|binding| self.hear_binding(session, index, binding));

@@ -310,6 +310,30 @@ fn coin_that_too_many_members_refuse__should_be_left_out_of_the_next_plan() {
     assert_eq!(world.checker.violations, []);
 }
 
+/// The coordinator has forgotten who was asked, and asks nobody before the payment is given up.
+#[test]
+fn payment_cancelled_right_after_a_restart__should_leave_its_coin_bound() {
+    // Given
+    let mut world = World::new(98, 4, 3);
+    world.must_make_key();
+    world.must_fund(&[1_000_000]);
+    world.faults.block = 0;
+    world.corrupt(3, Lie::Refuse);
+    world.corrupt(4, Lie::Refuse);
+    world.want_payment(100_000, Some(5));
+    world.run(30_000);
+    (1..=4).for_each(|member| world.cut_off(member));
+    world.kill(0, 1);
+    world.run(3_000);
+
+    // When
+    world.cancel("payment 0").expect("nothing is signed");
+
+    // Then
+    let wallet = world.view().expect("the coordinator answers").wallet;
+    assert_eq!((wallet.spendable.to_sat(), wallet.bound.to_sat()), (0, 1_000_000));
+}
+
 /// Members 1 and 2 of four have bound the coin elsewhere; 3 and 4 bind it to the payment. Nobody can
 /// make it, and the second coin must not be lost to it as well; nor is it forgotten after a restart.
 #[test]
