@@ -57,6 +57,9 @@ pub enum Denied {
     /// The key generation ended without a key.
     #[error("the key generation failed: {}", .0)]
     DkgFailed(DkgReport),
+    /// So many members' policies say no that too few are left.
+    #[error("too few members agree: {0}")]
+    Refused(String),
     /// Too few members signed before the deadline.
     #[error("the signing session failed: {0}")]
     SigningFailed(String),

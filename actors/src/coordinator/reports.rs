@@ -17,6 +17,7 @@ use super::{
     payments::signed,
     rows::PaymentRow,
     seat::{Seat, internal_of},
+    sessions::NotSigned,
     view::{
         CoinState, CoinView, CommitteeView, KeyView, MemberView, PaymentPhase, PaymentView,
         SignedText, VersionView, WalletView,
@@ -162,9 +163,12 @@ impl CoordinatorActor {
         &self,
         reply: Reply<SignedText>,
         key: &KeyRef,
-        result: Result<Vec<Signature>, String>,
+        result: Result<Vec<Signature>, NotSigned>,
     ) {
-        let answer = result.map_err(Denied::SigningFailed).and_then(|signatures| {
+        let denied = |NotSigned { why, is_refused }| {
+            if is_refused { Denied::Refused(why) } else { Denied::SigningFailed(why) }
+        };
+        let answer = result.map_err(denied).and_then(|signatures| {
             let view = self.key_view(key).ok_or(Denied::NoAnswer)?;
             let signature = signatures.first().ok_or(Denied::NoAnswer)?;
             let signature = trestle_chain::bip322::encode(signature);

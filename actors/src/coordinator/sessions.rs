@@ -70,6 +70,14 @@ impl Session {
     }
 }
 
+/// Why there are no signatures.
+pub(super) struct NotSigned {
+    /// For people.
+    pub(super) why: String,
+    /// So many members have judged the message and said no that asking again is in vain.
+    pub(super) is_refused: bool,
+}
+
 impl Goal {
     fn label(&self) -> &'static str {
         match self {
@@ -102,7 +110,8 @@ impl CoordinatorActor {
             .map(|public| Arc::new(tweak_public_keys(&public, Tweak::KeyPath)));
         let (Ok(public), true) = (public, self.sessions.len() < MOST_SESSIONS) else {
             let why = "too many sessions at once".to_owned();
-            return Box::pin(self.session_over(goal, Err(why))).await;
+            let failed = NotSigned { why, is_refused: false };
+            return Box::pin(self.session_over(goal, Err(failed))).await;
         };
         let members = committee.members.iter().map(|member| member.index);
         let roast = Roast::new(members, committee.threshold, sighashes.len(), timing, now);
@@ -398,7 +407,12 @@ impl CoordinatorActor {
             }
             Outcome::Failed { silent, refused, blamed } => {
                 self.count_session(goal.label(), "failed");
-                Err(why_failed(&silent, &refused, &blamed, &session.details))
+                let why = why_failed(&silent, &refused, &blamed, &session.details);
+                let is_no = |code: &RefusalCode| matches!(code, RefusalCode::Policy);
+                let no = refused.iter().filter(|(_, code)| is_no(code)).count();
+                let Committee { members, threshold, .. } = &*session.committee;
+                let is_refused = members.len() < no + usize::from(*threshold);
+                Err(NotSigned { why, is_refused })
             }
         };
         let members: Vec<u16> =
@@ -414,18 +428,20 @@ impl CoordinatorActor {
     async fn session_over(
         &mut self,
         goal: Goal,
-        result: Result<Vec<Signature>, String>,
+        result: Result<Vec<Signature>, NotSigned>,
     ) -> Result<(), Fault> {
         match (goal, result) {
             (Goal::Proof(session), Ok(signatures)) => match signatures.first() {
                 Some(proof) => self.proof_signed(&session, *proof).await,
                 None => Err(Fault::Invariant("a key proof has one signature")),
             },
-            (Goal::Proof(session), Err(why)) => {
+            (Goal::Proof(session), Err(NotSigned { why, .. })) => {
                 tracing::warn!(%session.key, why, "the proof of a new key was not signed");
                 self.proof_failed(&session).await
             }
-            (Goal::Payment(payment), result) => self.payment_signed(payment, result).await,
+            (Goal::Payment(payment), result) => {
+                self.payment_signed(payment, result.map_err(|failed| failed.why)).await
+            }
             (Goal::Text(reply, key), result) => {
                 self.text_signed(reply, &key, result);
                 Ok(())

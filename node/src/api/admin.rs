@@ -60,7 +60,7 @@ pub(super) async fn dkg(
 /// Signs a text as BIP-322 (simple) says.
 #[utoipa::path(post, path = "/v1/committees/{name}/sign", tag = "admin", request_body = SignBody,
     params(("name" = String, Path, description = "The committee's name")),
-    responses((status = 200, body = SignedTextDto), (status = 502, body = ErrorBody, description = "Too few members signed")))]
+    responses((status = 200, body = SignedTextDto), (status = 422, body = ErrorBody, description = "Too few members agree to the text"), (status = 502, body = ErrorBody, description = "Too few members signed in time")))]
 pub(super) async fn sign(
     State(state): State<ApiState>,
     Path(name): Path<String>,

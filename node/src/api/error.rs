@@ -113,6 +113,11 @@ impl From<Denied> for ApiError {
                 "dkg_failed",
                 Some("a key generation needs every member online; the node's log names them"),
             ),
+            Denied::Refused(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "refused",
+                Some("each member's config says what it signs: docs/committee-safety.md"),
+            ),
             Denied::SigningFailed(_) => (
                 StatusCode::BAD_GATEWAY,
                 "signing_failed",

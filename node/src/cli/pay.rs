@@ -32,29 +32,43 @@ pub(super) struct PayArgs {
     /// How much: satoshis (10000, 10000sat) or bitcoins (0.5btc).
     #[arg(long, required = true, value_parser = units::amount, allow_hyphen_values = true)]
     amount: Vec<Amount>,
-    /// The rate to begin with, in sat/vB; without it the node's bitcoind is asked.
-    #[arg(
-        long, value_name = "SAT/VB", value_parser = units::fee_rate_per_kvb,
-        allow_hyphen_values = true
-    )]
-    fee_rate: Option<u64>,
+    #[command(flatten)]
+    rate: RateArgs,
     /// Names the request: the same request under the same name is one payment, however often it is
     /// sent. Without it there is a random one.
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
+    #[command(flatten)]
+    wait: WaitArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+}
+
+/// What fees begin with.
+#[derive(Debug, Args)]
+pub(super) struct RateArgs {
+    /// The rate to begin with, in sat/vB; without it the node's bitcoind is asked.
+    #[arg(
+        long = "fee-rate", value_name = "SAT/VB", value_parser = units::fee_rate_per_kvb,
+        allow_hyphen_values = true
+    )]
+    pub(super) sat_per_kvb: Option<u64>,
+}
+
+/// Whether a command waits for its payment.
+#[derive(Debug, Args)]
+pub(super) struct WaitArgs {
     /// Waits until the payment has come so far.
     #[arg(long, value_name = "PHASE")]
     wait: Option<WaitFor>,
     /// Longest wait in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
     timeout: u64,
-    #[command(flatten)]
-    node: NodeArgs,
 }
 
 /// How far a payment should have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum WaitFor {
+enum WaitFor {
     /// Signed and sent.
     Broadcast,
     /// In a block.
@@ -110,17 +124,11 @@ pub(super) async fn pay(output: &Output, args: PayArgs) -> Result<(), CliError> 
     let body = PayBody {
         idempotency_key: idempotency_key.clone(),
         recipients,
-        fee_rate_sat_per_kvb: args.fee_rate,
+        fee_rate_sat_per_kvb: args.rate.sat_per_kvb,
     };
     let path = format!("/v1/committees/{}/pay", args.name);
-    let mut payment: PaymentDto = client.post(&path, &body).await.map_err(repeat)?;
-    if let Some(notice) = payment.notice.as_ref().filter(|_| args.wait.is_some()) {
-        output.note(notice);
-    }
-    if let Some(phase) = args.wait {
-        let longest = Duration::from_secs(args.timeout);
-        payment = wait(output, &client, payment, phase, longest).await.map_err(repeat)?;
-    }
+    let payment: PaymentDto = client.post(&path, &body).await.map_err(repeat)?;
+    let payment = args.wait.follow(output, &client, payment).await.map_err(repeat)?;
     output.result(&payment, payment_text)
 }
 
@@ -149,7 +157,23 @@ pub(super) async fn payment(output: &Output, args: PaymentArgs) -> Result<(), Cl
     output.result(&payment, payment_text)
 }
 
-pub(super) async fn wait(
+impl WaitArgs {
+    /// Waits as asked, and tells how the payment comes along.
+    pub(super) async fn follow(
+        &self,
+        output: &Output,
+        client: &Client,
+        payment: PaymentDto,
+    ) -> Result<PaymentDto, CliError> {
+        let Some(phase) = self.wait else { return Ok(payment) };
+        if let Some(notice) = &payment.notice {
+            output.note(notice);
+        }
+        wait(output, client, payment, phase, Duration::from_secs(self.timeout)).await
+    }
+}
+
+async fn wait(
     output: &Output,
     client: &Client,
     mut payment: PaymentDto,

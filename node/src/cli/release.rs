@@ -1,7 +1,5 @@
 //! `trestle committee release`.
 
-use std::time::Duration;
-
 use bitcoin::OutPoint;
 use clap::Args;
 
@@ -9,12 +7,12 @@ use super::{
     CliError,
     client::{NodeArgs, committee_name},
     output::Output,
-    pay::{self, WaitFor, payment_text},
-    units,
+    pay::{RateArgs, WaitArgs, payment_text},
 };
 use crate::api::dto::{PaymentDto, ReleaseBody};
 
-/// A coin to be had back.
+/// A coin to be had back. Once its release is settled, the payment that it was bound to can never be
+/// made.
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArgs {
     /// The committee whose coin it is.
@@ -22,19 +20,10 @@ pub(super) struct ReleaseArgs {
     name: String,
     /// The coin, TXID:VOUT; `trestle committee coins` shows it as bound.
     coin: OutPoint,
-    /// The rate to begin with, in sat/vB; without it the node's bitcoind is asked.
-    #[arg(
-        long, value_name = "SAT/VB", value_parser = units::fee_rate_per_kvb,
-        allow_hyphen_values = true
-    )]
-    fee_rate: Option<u64>,
-    /// Waits until it has come so far; once it is settled, the payment that the coin was bound to
-    /// can never be made.
-    #[arg(long, value_name = "PHASE")]
-    wait: Option<WaitFor>,
-    /// Longest wait in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
-    timeout: u64,
+    #[command(flatten)]
+    rate: RateArgs,
+    #[command(flatten)]
+    wait: WaitArgs,
     #[command(flatten)]
     node: NodeArgs,
 }
@@ -42,11 +31,8 @@ pub(super) struct ReleaseArgs {
 pub(super) async fn release(output: &Output, args: ReleaseArgs) -> Result<(), CliError> {
     let client = args.node.connect()?;
     let path = format!("/v1/committees/{}/coins/{}/release", args.name, args.coin);
-    let body = ReleaseBody { fee_rate_sat_per_kvb: args.fee_rate };
-    let mut payment: PaymentDto = client.post(&path, &body).await?;
-    if let Some(phase) = args.wait {
-        let longest = Duration::from_secs(args.timeout);
-        payment = pay::wait(output, &client, payment, phase, longest).await?;
-    }
+    let body = ReleaseBody { fee_rate_sat_per_kvb: args.rate.sat_per_kvb };
+    let payment: PaymentDto = client.post(&path, &body).await?;
+    let payment = args.wait.follow(output, &client, payment).await?;
     output.result(&payment, payment_text)
 }

@@ -49,6 +49,7 @@ async fn text__should_be_signed_where_members_allow_it_and_verify_elsewhere() ->
         let refused = devnet.coordinator.command(&refused).await;
         let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
         ensure!(refused.contains("text_prefixes"), "{refused}");
+        ensure!(refused.contains("exit status: 3"), "{refused}");
         Ok(())
     })
     .await

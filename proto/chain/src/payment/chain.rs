@@ -129,13 +129,13 @@ impl Payment {
         payment.tip = payment.tip.max(height);
         let note = match elsewhere {
             _ if pays => format!(
-                "{txid} at height {height} spent its anchor and pays exactly these recipients: it was \
-                 signed before this coordinator knew of the payment"
+                "{txid} at height {height} spent its anchor and pays exactly these recipients: a \
+                 version of it that this coordinator does not have"
             ),
             Some(other) => format!(
                 "its anchor was spent by {txid} at height {height}; but members say they bound this \
-                 id to {other} before this coordinator knew of it: it is paid if what spends that \
-                 coin pays the recipients, so look before you pay under another id"
+                 id to {other}: it is paid if what spends that coin pays the recipients, so look \
+                 before you pay under another id"
             ),
             None => format!("its anchor was spent by {txid} at height {height}"),
         };

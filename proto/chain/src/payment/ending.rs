@@ -112,9 +112,9 @@ impl Payment {
         let anchor = bound.as_ref().filter(|_| stranded).map(|bound| bound.anchor);
         let mut note = match elsewhere.or(adopted) {
             Some(anchor) => format!(
-                "cancelled; members say they bound this id to {anchor} before this coordinator knew of it, so \
-                 a version signed then may still confirm: look at what spends that coin before you \
-                 pay under another id"
+                "cancelled; members say they bound this id to {anchor}, so a version that this \
+                 coordinator does not have may still confirm: look at what spends that coin before \
+                 you pay under another id"
             ),
             None => "cancelled before a version was signed".to_owned(),
         };

@@ -154,7 +154,9 @@ impl Payment {
             State::Broadcast { bound, .. } if bound.latest().plan.txid() != *txid => {
                 Ok(Step::Duplicate)
             }
-            State::Broadcast { .. } => self.stalled(reason),
+            State::Broadcast { .. } => self.stalled(&format!(
+                "bitcoind does not take version {txid}: {reason}; it is handed over again"
+            )),
             State::Waiting
             | State::Signing { .. }
             | State::Confirmed { .. }
