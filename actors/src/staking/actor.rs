@@ -4,6 +4,9 @@
 //! rows to the same batch, commits, and then says what is to be done. A covenant member runs it
 //! without a pipeline, for the index.
 //!
+//! While blocks come in groups, one group is committed as the next is worked out, unless requests to
+//! unbond are concerned; every other input finds all groups before it stored.
+//!
 //! Always holds: nothing is said or done before it is stored; after a fault everything in memory is
 //! read back and the feed starts again from the stored place.
 
@@ -13,7 +16,7 @@ use trestle_store::Store;
 use trestle_wire::{Ack, Message, Refusal};
 
 use super::{
-    index::{Index, Prepared},
+    index::{Index, Prepared, Taken},
     ingress::{StakingInput, StakingStatus},
     metrics::Metrics,
     pipeline::{self, Pipeline, PipelineInput},
@@ -58,24 +61,46 @@ impl StakingActor {
     }
 
     async fn steps(&mut self, steps: Vec<Prepared>) -> Result<Vec<StakingJob>, Fault> {
+        let is_group = steps.len() > 1;
         let mut planned = self.index.plan(steps).await?;
+        if is_group && planned.is_quiet() {
+            let earlier = self.index.hand_over(planned).await;
+            self.took(earlier)?;
+            return Ok(Vec::new());
+        }
+        self.settle().await?;
         let joined = match &self.pipeline {
             Some(pipeline) => Some(pipeline.join(&mut planned).await?),
             None => None,
         };
-        let taken = match self.index.commit(planned).await {
-            Ok(taken) => taken,
-            Err(fault) => {
-                self.metrics.failed();
-                return Err(fault);
-            }
-        };
-        self.metrics.took(&taken, self.index.head(), self.index.totals());
+        let taken = self.index.commit(planned).await.map(Some);
+        self.took(taken)?;
         if let (Some(pipeline), Some(joined)) = (&mut self.pipeline, joined) {
             pipeline.joined(&mut self.index, joined).await?;
         }
-        self.report();
         Ok(self.take_jobs())
+    }
+
+    /// Waits for the commit that is under way, if there is one.
+    async fn settle(&mut self) -> Result<(), Fault> {
+        let settled = self.index.settle().await;
+        self.took(settled)
+    }
+
+    /// Tells of what has been committed.
+    fn took(&self, taken: Result<Option<Taken>, Fault>) -> Result<(), Fault> {
+        match taken {
+            Ok(Some(taken)) => {
+                self.metrics.took(&taken, self.index.head(), self.index.totals());
+                self.report();
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(fault) => {
+                self.metrics.failed();
+                Err(fault)
+            }
+        }
     }
 
     async fn received(&mut self, inbound: Inbound) -> Result<Ack, Fault> {
@@ -136,6 +161,9 @@ impl Actor for StakingActor {
     }
 
     async fn handle(&mut self, input: StakingInput) -> Result<(Ack, Vec<StakingJob>), Fault> {
+        if !matches!(input, StakingInput::Steps { .. }) {
+            self.settle().await?;
+        }
         let ack = match input {
             StakingInput::Steps { feed, steps, room: _room } => {
                 if feed == self.feed {
@@ -151,6 +179,10 @@ impl Actor for StakingActor {
     }
 
     fn next_wake(&self) -> Option<u64> {
+        if self.index.is_behind() {
+            // No more blocks are here: the commit is waited for at once.
+            return Some(0);
+        }
         self.pipeline.as_ref()?.next_wake()
     }
 

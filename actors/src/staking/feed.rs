@@ -1,7 +1,8 @@
 //! Reads blocks for an index, ahead of it, and prepares them on the pool.
 //!
-//! Always holds: at most two groups of blocks are on their way to the index, one being committed and
-//! one behind it, so that memory is bounded whatever the speeds are.
+//! Always holds: at most two groups of blocks are on their way to the index, one that it works out
+//! and one behind it, besides the rows of the one that it commits, so that memory is bounded whatever
+//! the speeds are.
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,7 +33,7 @@ const BLOCKS: usize = 200;
 /// a commit writes most pages of these however few stakes it has, and few large commits write half
 /// of what many small ones do. Few enough that the next group is read and looked at meanwhile.
 const BYTES: usize = 8 << 20;
-/// Groups of blocks on their way: one is committed, one is being looked at.
+/// Groups of blocks on their way: one is worked out, one is being read.
 const GROUPS: usize = 2;
 /// Wait before a feed that ended is started again.
 const AGAIN: Duration = Duration::from_secs(5);

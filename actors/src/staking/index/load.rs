@@ -74,17 +74,21 @@ impl Index {
             prints: Prints::default(),
             revision: 0,
             stale: true,
+            behind: None,
         };
         index.prints = prints(index.store.as_ref()).await?;
         index.read().await?;
         Ok(index)
     }
 
-    /// Reads the state back from the store, in place of what is in memory.
+    /// Reads the state back from the store, in place of what is in memory, as soon as nothing is
+    /// under way.
     ///
     /// # Errors
     /// [`Fault`] if the store does not answer.
     pub async fn reload(&mut self) -> Result<(), Fault> {
+        // How it ended shows in what is read.
+        let _ = self.settle().await;
         Ok(self.read().await?)
     }
 

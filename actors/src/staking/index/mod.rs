@@ -15,8 +15,10 @@
 //!
 //! Always holds: all of this is one batch, with the cursor of the block feed; memory changes after
 //! the batch is committed, and is read back from the store when that failed; the rows read and
-//! written depend on what the blocks touch, not on how much is stored.
+//! written depend on what the blocks touch, not on how much is stored. Catching up, the next blocks
+//! are looked at while a batch is being committed ([`Index::hand_over`]).
 
+mod behind;
 mod block;
 mod confirm;
 mod draft;
@@ -44,6 +46,7 @@ pub use prepare::{Prepared, prepare};
 pub use request::RequestFact;
 
 use self::{
+    behind::Behind,
     state::{Prints, State},
     work::Work,
 };
@@ -97,6 +100,8 @@ pub struct Index {
     revision: u64,
     /// A commit failed: memory has to be read back first.
     stale: bool,
+    /// A commit under way; plans are made on it.
+    behind: Option<Behind>,
 }
 
 /// What some steps come to: a batch to be committed by [`Index::commit`], to which others may add
@@ -109,6 +114,14 @@ pub struct Planned {
     pub taken: Taken,
     state: State,
     revision: u64,
+}
+
+impl Planned {
+    /// Whether it means nothing to requests to unbond, so that nothing has to be done about it.
+    pub fn is_quiet(&self) -> bool {
+        let Taken { effects, changed, .. } = &self.taken;
+        effects.is_empty() && changed.values().all(|delegation| delegation.request().is_none())
+    }
 }
 
 /// What changed.
@@ -269,13 +282,15 @@ impl Index {
         Ok(Ok(Planned { batch, taken, state, revision: self.revision }))
     }
 
-    /// Commits a plan, and what others added to its batch; then it is true in memory too.
+    /// Commits a plan, and what others added to its batch; then it is true in memory too. Nothing
+    /// else may be under way: [`Index::settle`].
     ///
     /// # Errors
     /// [`Fault`]: nothing changed in memory.
     pub async fn commit(&mut self, planned: Planned) -> Result<Taken, Fault> {
-        if planned.revision != self.revision {
-            return Err(Fault::Invariant("a plan of the staking index was overtaken by another"));
+        self.is_next(&planned)?;
+        if self.is_behind() {
+            return Err(Fault::Invariant("two commits of the staking index at once"));
         }
         if !planned.batch.is_empty() {
             if let Err(error) = self.store.commit(planned.batch).await {
@@ -286,6 +301,13 @@ impl Index {
         }
         self.state = planned.state;
         Ok(planned.taken)
+    }
+
+    fn is_next(&self, planned: &Planned) -> Result<(), Fault> {
+        if planned.revision == self.revision {
+            return Ok(());
+        }
+        Err(Fault::Invariant("a plan of the staking index was overtaken by another"))
     }
 
     async fn freshen(&mut self) -> Result<(), Fault> {

@@ -47,18 +47,20 @@ pub(super) struct Work<'i> {
 
 impl<'i> Work<'i> {
     pub(super) fn new(index: &'i mut Index) -> Self {
+        let base = index.base();
+        let state = index.behind.as_ref().map_or(&index.state, |behind| &behind.state);
         Self {
             params: Arc::clone(&index.params),
             settings: index.settings,
             cursor: &index.cursor,
             prints: &mut index.prints,
-            before: (index.state.head, index.state.totals),
+            before: (state.head, state.totals),
             entered: BTreeSet::new(),
             ends: Ends::default(),
             figures: Figures::default(),
             events: Gathered::default(),
-            draft: Draft::new(Arc::clone(&index.store)),
-            state: index.state.clone(),
+            draft: Draft::new(base),
+            state: state.clone(),
             taken: Taken::default(),
         }
     }

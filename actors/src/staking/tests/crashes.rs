@@ -9,6 +9,7 @@ use futures::future::{BoxFuture, FutureExt};
 use trestle_store::{Batch, Row, Scan, Space, Store, StoreError, memory::MemoryStore};
 
 use super::world::*;
+use crate::staking::index::Index;
 
 /// What a commit does instead of succeeding.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,12 @@ impl Store for Failing {
     }
 }
 
+impl Failing {
+    fn new(at: u32, trouble: Trouble) -> Self {
+        Self { inner: MemoryStore::new(), commits: Arc::default(), at, trouble }
+    }
+}
+
 /// A branch with everything in it, and another that replaces most of it.
 async fn branches() -> (World, [Chain; 2]) {
     let mut world = World::plain().await;
@@ -97,8 +104,7 @@ async fn index__should_end_the_same_whichever_commit_fails() {
         for dies in [true, false] {
             // The first commit stores the parameters; the failure of that one is told at the start.
             for at in 1..60 {
-                let inner = MemoryStore::new();
-                let store = Failing { inner: inner.clone(), commits: Arc::default(), at, trouble };
+                let store = Failing::new(at, trouble);
                 let mut index = must_load(&store, &world.text).await;
                 let mut failed = 0;
                 for chain in &branches {
@@ -119,11 +125,50 @@ async fn index__should_end_the_same_whichever_commit_fails() {
                 }
                 let what = format!("{trouble:?} at {at}, dies {dies}");
                 assert_eq!(failed, u32::from(at <= 44), "{what}");
-                assert_same(&dump(&inner).await, &rows, &what);
-                assert_eq!(events(&inner).await, stream, "{what}");
+                assert_same(&dump(&store.inner).await, &rows, &what);
+                assert_eq!(events(&store.inner).await, stream, "{what}");
             }
         }
     }
+}
+
+#[tokio::test]
+async fn index__should_end_the_same_whichever_commit_fails_while_the_next_is_planned() {
+    let (mut world, branches) = branches().await;
+    for chain in &branches {
+        world.chain = chain.clone();
+        world.sync_behind(3).await;
+    }
+    world.must_be_whole().await;
+    let (rows, told) = (dump(&world.store).await, fold(&world.events().await));
+    for trouble in [Trouble::Refused, Trouble::Lost, Trouble::Kept] {
+        for at in 1..18 {
+            let store = Failing::new(at, trouble);
+            let mut index = must_load(&store, &world.text).await;
+            let mut failed = 0;
+            for chain in &branches {
+                while !caught_up(&mut index, chain).await {
+                    failed += 1;
+                    index.reload().await.expect("it reads");
+                }
+            }
+            let what = format!("{trouble:?} at {at}");
+            assert_eq!(failed, u32::from(at <= 15), "{what}");
+            assert_same(&dump(&store.inner).await, &rows, &what);
+            assert_eq!(fold(&events(&store.inner).await), told, "{what}");
+        }
+    }
+}
+
+/// Goes on from the stored place in groups, each committed as the next is worked out; whether it
+/// got to the tip.
+async fn caught_up(index: &mut Index, chain: &Chain) -> bool {
+    for steps in chain.steps_for(index).await.chunks(3) {
+        if hand_over(index, steps).await.is_err() {
+            return false;
+        }
+    }
+    index.settle().await.is_ok()
 }
 
 fn assert_same(ours: &BTreeMap<&str, Rows>, theirs: &BTreeMap<&str, Rows>, what: &str) {
@@ -136,9 +181,7 @@ fn assert_same(ours: &BTreeMap<&str, Rows>, theirs: &BTreeMap<&str, Rows>, what:
 async fn index__should_read_its_state_back_by_itself_after_a_failed_commit() {
     // Given a commit that is kept although the store cannot say so
     let (world, [chain, _]) = branches().await;
-    let inner = MemoryStore::new();
-    let trouble = Trouble::Kept;
-    let store = Failing { inner, commits: Arc::default(), at: 2, trouble };
+    let store = Failing::new(2, Trouble::Kept);
     let mut index = must_load(&store, &world.text).await;
     let steps = chain.steps_for(&index).await;
     index.take(&steps[..1]).await.expect("the first commits");

@@ -2,6 +2,7 @@
 
 #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
+mod behind;
 mod cost;
 mod crashes;
 mod edges;

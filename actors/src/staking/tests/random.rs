@@ -207,12 +207,14 @@ async fn index__should_agree_with_the_model_whatever_the_chain_does() {
             if dice.below(6) == 0 {
                 world.restart().await;
             }
-            // One step a commit, or all in one.
-            if dice.below(2) == 0 {
-                world.sync().await;
-            } else {
-                let steps = world.chain.steps_for(&world.index).await;
-                world.index.take(&steps).await.expect("a valid chain");
+            // One step a commit, or all in one, or groups of which one is on its way.
+            match dice.below(3) {
+                0 => drop(world.sync().await),
+                1 => {
+                    let steps = world.chain.steps_for(&world.index).await;
+                    world.index.take(&steps).await.expect("a valid chain");
+                }
+                _ => world.sync_behind(1 + dice.below(3) as usize).await,
             }
             must_agree(&world, &branch, &stakes, &what).await;
             highest = highest.max(branch.len());

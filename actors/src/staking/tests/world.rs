@@ -24,10 +24,11 @@ use trestle_store::{Scan, Store, memory::MemoryStore};
 
 use crate::{
     follower::Step,
+    runtime::Fault,
     staking::{
         events::{EventRow, What},
         export::Export,
-        index::{Events, Index, Settings, Taken},
+        index::{Events, Index, Prepared, Settings, Taken},
         query,
         rows::DelegationRow,
     },
@@ -308,6 +309,13 @@ pub(super) async fn must_load(store: &dyn AsStore, text: &str) -> Index {
     loaded.expect("the stored parameters are the same")
 }
 
+/// Works steps out and begins to commit them.
+pub(super) async fn hand_over(index: &mut Index, steps: &[Step]) -> Result<Option<Taken>, Fault> {
+    let prepared = Prepared::all(steps, index.params());
+    let planned = index.plan(prepared).await?;
+    index.hand_over(planned).await
+}
+
 /// A store that can be shared.
 pub(super) trait AsStore {
     fn shared(&self) -> Arc<dyn Store>;
@@ -352,6 +360,14 @@ impl World {
             all.push(self.index.take(&[step]).await.expect("a valid chain"));
         }
         all
+    }
+
+    /// The same in groups, each committed as the next is worked out.
+    pub(super) async fn sync_behind(&mut self, group: usize) {
+        for steps in self.chain.steps_for(&self.index).await.chunks(group) {
+            hand_over(&mut self.index, steps).await.expect("a valid chain");
+        }
+        self.index.settle().await.expect("memory commits");
     }
 
     pub(super) async fn mine(&mut self, txs: Vec<Transaction>) -> u32 {

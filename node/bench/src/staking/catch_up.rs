@@ -113,14 +113,23 @@ async fn ours(world: &World, bitcoind: &Bitcoind, stakes: usize) -> Result<f64> 
     });
     let _feed = AbortOnDropHandle::new(tokio::spawn(feed));
     let (mut blocks, mut active) = (0, 0);
+    let mut handed_over = 0;
     while blocks < BLOCKS {
-        let Some((steps, _room)) = groups.recv().await else {
-            return Err(eyre!("the feed ended"));
+        // As the staking actor does it: a commit is waited for with the next group.
+        let taken = if handed_over < BLOCKS {
+            let Some((steps, _room)) = groups.recv().await else {
+                return Err(eyre!("the feed ended"));
+            };
+            let planned = index.plan(steps).await?;
+            handed_over += planned.taken.counts.connected;
+            index.hand_over(planned).await?
+        } else {
+            index.settle().await?
         };
-        let planned = index.plan(steps).await?;
-        let taken = index.commit(planned).await?;
-        blocks += taken.counts.connected;
-        active += taken.counts.active as usize;
+        if let Some(taken) = taken {
+            blocks += taken.counts.connected;
+            active += taken.counts.active as usize;
+        }
     }
     let took = begun.elapsed().as_secs_f64() * 1_000.0;
     let expected = BLOCKS as usize * stakes;
