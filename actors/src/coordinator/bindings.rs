@@ -37,6 +37,7 @@ use trestle_wire::{
 use super::{
     CoordinatorActor, Job,
     rows::{BOUND, BoundKey, CoinKey},
+    seat::Seat,
 };
 use crate::{ports::chain::ChainError, runtime::Fault};
 
@@ -115,10 +116,13 @@ impl Bindings {
         said.chain(asked).collect()
     }
 
-    /// A payment is given up: whoever bound a coin to it keeps it bound.
-    pub(super) fn leave(&mut self, committee: &str, payment: Hash32) {
+    /// A payment goes on without some of the coins that members bound to it, or is over: they keep
+    /// them bound, as far as they are there.
+    fn leave(&mut self, seat: &Seat, payment: Hash32) {
         for (member, anchor) in self.left_by(&payment) {
-            self.taken(committee, anchor, member, payment);
+            if seat.wallet.spent(&anchor).is_none() {
+                self.taken(&seat.committee.name, anchor, member, payment);
+            }
         }
     }
 
@@ -236,6 +240,14 @@ impl CoordinatorActor {
         }
     }
 
+    /// Remembers the coins that members have bound to a payment which may not spend them.
+    pub(super) fn leave(&mut self, id: Hash32) {
+        // A release binds its coin to nothing.
+        let Some(row) = self.payments.get(&id).filter(|row| row.coin.is_none()) else { return };
+        let Some(seat) = self.seats.get(&row.committee) else { return };
+        self.bindings.leave(seat, id);
+    }
+
     /// Stores what was heard of bound coins.
     pub(super) async fn save_bound(&mut self) -> Result<(), Fault> {
         if self.bindings.unsaved.is_empty() {
@@ -290,6 +302,8 @@ impl CoordinatorActor {
         let Some(bound) = row.payment.bound() else { return Ok(false) };
         if !bound.may_confirm() {
             if let Some(event) = self.used_before(id) {
+                self.leave(id);
+                self.save_bound().await?;
                 self.end_sessions(id);
                 Box::pin(self.advance_payment(id, event)).await?;
                 return Ok(true);
@@ -300,6 +314,8 @@ impl CoordinatorActor {
                 return Ok(true);
             }
             if let Some(event) = self.other_anchor(id) {
+                self.leave(id);
+                self.save_bound().await?;
                 self.end_sessions(id);
                 Box::pin(self.advance_payment(id, event)).await?;
                 return Ok(true);

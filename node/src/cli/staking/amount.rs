@@ -65,7 +65,9 @@ pub(super) fn key(text: &str) -> Result<XOnlyPublicKey, String> {
         66 if text.starts_with("02") || text.starts_with("03") => text.get(2..).unwrap_or(text),
         _ => text,
     };
-    x.parse().map_err(|_| "expected a public key: 64 hexadecimal digits (32 bytes, x-only)".into())
+    x.parse().map_err(|_| {
+        "expected a public key: 64 hexadecimal digits (x-only), or 66 with its parity".into()
+    })
 }
 
 /// TXID:INDEX.

@@ -8,6 +8,7 @@ use trestle_staking::{
     params::{Finding, Problem, check},
 };
 
+use super::api::Api;
 use crate::{
     cli::{CliError, Exit, client::NodeArgs},
     config::{self, Config},
@@ -75,6 +76,57 @@ pub(super) fn refused(file: &Path, findings: &[Finding]) -> CliError {
     CliError::new(Exit::Config, format!("{}: {what}:{lines}", file.display()))
 }
 
+/// That a coordinator goes by the same rules for the next block: a stake under others is nothing to
+/// it, and nobody co-signs its early end. What it says otherwise of the blocks behind is a warning.
+pub(super) async fn compare(
+    api: &Api,
+    own: &GlobalParams,
+    next: u32,
+) -> Result<Option<String>, CliError> {
+    let theirs: serde_json::Value = api.get("/v1/global-params", &[]).await?.data;
+    let theirs = GlobalParams::parse(&theirs.to_string()).map_err(|error| {
+        CliError::failed(format!("the coordinator's global parameters cannot be read: {error}"))
+    })?;
+    differ(own, &theirs, next)
+}
+
+fn differ(
+    own: &GlobalParams,
+    theirs: &GlobalParams,
+    next: u32,
+) -> Result<Option<String>, CliError> {
+    let here = own.params_at(next);
+    if here != theirs.params_at(next) {
+        let number = |params: &GlobalParams| {
+            let version = params.params_at(next).map(|params| params.version.to_string());
+            version.unwrap_or_else(|| "none".into())
+        };
+        let what = format!(
+            "the coordinator has other parameters for block {next} than the file (version {}, in \
+             the file {}): it would not know the stake, and nobody could unbond it",
+            number(theirs),
+            number(own)
+        );
+        return Err(CliError::new(Exit::Config, what)
+            .hint("give --params the network's current file, or --api a coordinator of the network"));
+    }
+    if own == theirs {
+        return Ok(None);
+    }
+    let depth = here.map_or(0, |params| params.confirmation_depth.into());
+    let soon = (next..=next.saturating_add(depth))
+        .find(|height| own.params_at(*height) != theirs.params_at(*height));
+    Ok(Some(match soon {
+        Some(height) => format!(
+            "the coordinator has other parameters than the file from height {height} on: in a \
+             block from there on it may not know the stake, and nobody could unbond it"
+        ),
+        None => "the coordinator's parameters are not those of the file, though the same for the \
+                 next block: is the file the network's current one?"
+            .into(),
+    }))
+}
+
 /// The rules for a stake that is included in the block of this height.
 pub(super) fn at(params: &GlobalParams, height: u32) -> Result<&VersionParams, CliError> {
     params.params_at(height).ok_or_else(|| {
@@ -82,4 +134,59 @@ pub(super) fn at(params: &GlobalParams, height: u32) -> Result<&VersionParams, C
         let what = format!("staking begins at height {first}, the next block has height {height}");
         CliError::failed(what).hint("a stake before that is nobody's: wait for the height")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
+
+    use super::*;
+
+    /// Version 0 from height 110, version 1 from 500.
+    fn text() -> String {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/global-params.regtest.json");
+        std::fs::read_to_string(file).expect("an example file")
+    }
+
+    fn parsed(text: &str) -> GlobalParams {
+        GlobalParams::parse(text).expect("valid parameters")
+    }
+
+    /// The file before the second version was appended.
+    fn stale() -> GlobalParams {
+        let mut file: serde_json::Value = serde_json::from_str(&text()).expect("JSON");
+        file["versions"].as_array_mut().expect("a list").truncate(1);
+        parsed(&file.to_string())
+    }
+
+    #[test]
+    fn stale_file__should_be_refused_once_its_successor_is_in_force() {
+        let (own, current) = (stale(), parsed(&text()));
+
+        assert_eq!(differ(&current, &current, 600), Ok(None));
+        let far = differ(&own, &current, 200).expect("the same rules").expect("one more version");
+        assert!(far.contains("current one"), "{far}");
+        let soon = differ(&own, &current, 499).expect("the same rules").expect("not for long");
+        assert!(soon.contains("from height 500 on"), "{soon}");
+        let refused = differ(&own, &current, 500).expect_err("other rules");
+        assert_eq!(refused.exit, Exit::Config);
+        assert!(refused.body.message.contains("(version 1, in the file 0)"), "{refused:?}");
+        differ(&own, &current, 10_000).expect_err("other rules");
+    }
+
+    #[test]
+    fn file_of_another_network__should_be_refused() {
+        let other = text().replacen("\"unbonding_fee\": ", "\"unbonding_fee\": 1", 1);
+        assert_ne!(other, text());
+
+        differ(&parsed(&other), &parsed(&text()), 200).expect_err("another fee");
+    }
+
+    #[test]
+    fn parameters__should_be_the_same_after_a_way_through_the_api() {
+        let own = parsed(&text());
+        let told = serde_json::to_value(&own).expect("plain data").to_string();
+
+        assert_eq!(parsed(&told), own);
+    }
 }

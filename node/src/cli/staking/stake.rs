@@ -144,6 +144,10 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
     let chain = args.chain.connect(args.api.config_file()).await?;
     let next = chain.height().await?.saturating_add(1);
     let params = rules::at(&all, next)?;
+    let differs = match &api {
+        Some(api) => rules::compare(api, &all, next).await?,
+        None => None,
+    };
     let file = args.payer.key_file.as_deref();
     let key = file.map(|file| StakerKey::read(file, Some(chain.network()))).transpose()?;
     let staker = args.staker(&chain, key.as_ref()).await?;
@@ -162,6 +166,8 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
         let text = "an input is not native segwit: the stake's id is known once it is signed";
         found.push(Warning { overflow: false, text: text.into() });
     }
+    let more = differs.into_iter().chain(args.is_anothers(key.as_ref(), &staker));
+    found.extend(more.map(|text| Warning { overflow: false, text }));
     let keeps_id = psbt::keeps_id(&draft.psbt);
     for warning in &found {
         let kind = if warning.overflow { "OVERFLOW" } else { "warning" };
@@ -209,6 +215,17 @@ impl StakeArgs {
                     .hint("the public key of the wallet that will sign the withdrawal"))
             }
         }
+    }
+
+    /// Told where the stake goes to another key than the one that pays and signs.
+    fn is_anothers(&self, key: Option<&StakerKey>, staker: &XOnlyPublicKey) -> Option<String> {
+        key.filter(|key| key.x_only() != *staker).map(|key| {
+            format!(
+                "the stake belongs to {staker}, and the key of --key-file is {}: only who has the \
+                 former can unbond and withdraw it",
+                key.x_only()
+            )
+        })
     }
 
     /// The transaction with its coins, from whoever pays.

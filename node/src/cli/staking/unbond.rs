@@ -56,6 +56,7 @@ struct Done {
     value_sats: u64,
     fee_sats: u64,
     unbonding_blocks: u16,
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     psbt: Option<PathBuf>,
     state: Option<String>,
@@ -78,9 +79,11 @@ pub(super) async fn run(output: &Output, args: UnbondArgs) -> Result<(), CliErro
         value_sats: unbonding.transaction().output[0].value.to_sat(),
         fee_sats: found.params.unbonding_fee.to_sat(),
         unbonding_blocks: found.params.unbonding_time,
+        warnings: api.tip().await?.and_then(|tip| late(&found, tip)).into_iter().collect(),
         psbt: None,
         state: None,
     };
+    done.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
     if let Some(file) = &args.signer.psbt_out {
         psbt::write(file, &unbonding.staker_psbt(KeySource::default()))?;
         done.psbt = Some(file.clone());
@@ -144,6 +147,19 @@ impl UnbondArgs {
         }
         self.signature.ok_or_else(|| CliError::usage("who signs?"))
     }
+}
+
+/// Told where an unbonding in the next block frees nothing earlier than the lock's own end.
+fn late(found: &Found<'_>, tip: u32) -> Option<String> {
+    let end = u64::from(found.height) + u64::from(found.stake.time);
+    let free = u64::from(tip) + 1 + u64::from(found.params.unbonding_time);
+    (free >= end).then(|| {
+        format!(
+            "the lock ends by itself at block {end}; unbonded now, it is free at block {free} at \
+             the earliest, and costs {}",
+            both(found.params.unbonding_fee)
+        )
+    })
 }
 
 fn summary(found: &Found<'_>) -> String {

@@ -10,8 +10,8 @@ use super::amount::both;
 const CLOSING: u64 = 3;
 /// With more than a fifth of the cap filled, others may fill the rest before the stake is confirmed.
 const FILLING_PERCENT: u128 = 20;
-/// A fee above this part of the stake is told.
-const FEE_PERCENT: u128 = 1;
+/// A fee above this part of what it is paid for is told.
+pub(super) const FEE_PERCENT: u64 = 1;
 
 /// What is known when the stake is built.
 pub(super) struct Situation<'a> {
@@ -93,7 +93,7 @@ pub(super) fn warnings(at: &Situation<'_>) -> Vec<Warning> {
             ),
         );
     }
-    if u128::from(at.fee.to_sat()) * 100 > u128::from(at.value.to_sat()) * FEE_PERCENT {
+    if is_dear(at.fee, at.value) {
         add(false, format!("the fee of {} is over {FEE_PERCENT} % of the stake", both(at.fee)));
     }
     if at.registered == Some(false) {
@@ -101,6 +101,11 @@ pub(super) fn warnings(at: &Situation<'_>) -> Vec<Warning> {
     }
     found.sort_by_key(|warning| !warning.overflow);
     found
+}
+
+/// Whether a fee is a large part of what it is paid for.
+pub(super) fn is_dear(fee: Amount, value: Amount) -> bool {
+    u128::from(fee.to_sat()) * 100 > u128::from(value.to_sat()) * u128::from(FEE_PERCENT)
 }
 
 fn value_cap(cap: Amount, active: u64, unconfirmed: u64, add: &mut impl FnMut(bool, String)) {

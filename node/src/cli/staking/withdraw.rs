@@ -24,6 +24,7 @@ use super::{
     rules::RulesArgs,
     signer::SignerArgs,
     wallet,
+    warnings::{FEE_PERCENT, is_dear},
 };
 use crate::cli::{CliError, output::Output, table::pairs};
 
@@ -61,6 +62,7 @@ struct Done {
     to: String,
     value_sats: u64,
     fee_sats: u64,
+    warnings: Vec<String>,
     broadcast: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     tx_hex: Option<String>,
@@ -96,10 +98,12 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
         to: to.to_string(),
         value_sats: left.to_sat(),
         fee_sats: fee.to_sat(),
+        warnings: dear(fee, value).into_iter().collect(),
         broadcast: false,
         tx_hex: None,
         psbt: None,
     };
+    done.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
     if let Some(file) = &args.signer.psbt_out {
         let origin = args.key_origin.clone().unwrap_or_default();
         psbt::write(file, &withdrawal.psbt(&origin))?;
@@ -113,6 +117,12 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
     done.broadcast = true;
     done.tx_hex = Some(serialize_hex(&signed));
     output.result(&done, text)
+}
+
+fn dear(fee: Amount, value: Amount) -> Option<String> {
+    is_dear(fee, value).then(|| {
+        format!("the fee of {} is over {FEE_PERCENT} % of the {} withdrawn", both(fee), both(value))
+    })
 }
 
 /// Refuses what the next block may not spend yet, all of it at once, with the heights.
@@ -201,6 +211,14 @@ mod tests {
     use bitcoin::hashes::Hash as _;
 
     use super::*;
+
+    #[test]
+    fn fee__should_be_told_where_it_takes_more_than_a_hundredth() {
+        let sats = Amount::from_sat;
+        assert_eq!(dear(sats(1_000), sats(100_000)), None);
+        let told = dear(sats(95_025), sats(100_000)).expect("nearly all of it");
+        assert!(told.contains("(95025 sats) is over 1 % of the"), "{told}");
+    }
 
     #[test]
     fn early__should_say_the_height() {
