@@ -34,6 +34,8 @@ pub(super) struct Ends {
     after: Option<Vec<u8>>,
     /// There is nothing behind it.
     complete: bool,
+    /// Due, and passed over at this tip.
+    held: BTreeMap<Vec<u8>, (DueKey, DelegationKey)>,
 }
 
 impl Ends {
@@ -43,6 +45,22 @@ impl Ends {
 
     pub(super) fn unwatch(&mut self, due: &DueKey) {
         self.fresh.remove(&due.to_key());
+    }
+
+    /// Passes a timelock over, which is the next to end, until [`Ends::give_back`].
+    fn hold(&mut self, due: DueKey, key: DelegationKey) {
+        if self.ahead.front().is_some_and(|(first, _)| *first == due) {
+            self.ahead.pop_front();
+        }
+        self.fresh.remove(&due.to_key());
+        self.held.insert(due.to_key(), (due, key));
+    }
+
+    /// What was passed over can end at the next tip; gives the first of it.
+    fn give_back(&mut self) -> Option<u32> {
+        let first = self.held.first_key_value().map(|(_, (due, _))| due.at);
+        self.fresh.append(&mut self.held);
+        first
     }
 
     /// The next timelock to end, which stays.
@@ -74,20 +92,33 @@ impl Ends {
 impl Work<'_> {
     /// Everything that is due at this tip. Asking again changes nothing: a timelock that has ended
     /// is waited for no more, until a reorganisation takes its end back.
+    ///
+    /// An output whose spend is in the window is not told to be free: it is not there any more. The
+    /// spend becomes a fact when its block is deep; if its block is lost instead, so is the block at
+    /// which the timelock ended, and the new one at that height ends it.
     pub(super) async fn end_timelocks(&mut self, tip: u32) -> Result<(), Fault> {
         let mut ended: BTreeMap<u32, Vec<Stored<Txid>>> = BTreeMap::new();
         while self.state.next_due.is_some_and(|due| due <= tip) {
             let first = self.ends.first(&self.draft).await?;
             self.state.next_due = first.map(|(due, _)| due.at);
             let Some((due, key)) = first.filter(|(due, _)| due.at <= tip) else { break };
+            if self.state.is_leaving(&due) {
+                self.ends.hold(due, key);
+                continue;
+            }
             if self.end(&due, key).await? {
                 ended.entry(due.at).or_default().push(key.txid);
             }
+        }
+        if let Some(held) = self.ends.give_back() {
+            self.state.next_due = Some(self.state.next_due.map_or(held, |next| next.min(held)));
         }
         for (height, txids) in ended {
             let key = AtKey { height, kind: AtKind::Ends };
             let mut all = AT.get(&self.draft, &key).await?.unwrap_or_default();
             all.extend(txids);
+            // Some end later than others of their height: the same rows whichever way they came.
+            all.sort_unstable();
             self.draft.put(&AT, &key, &all);
         }
         Ok(())

@@ -7,12 +7,15 @@ use std::{
 
 use bitcoin::{OutPoint, Txid};
 use trestle_staking::{
-    delegation::{ConfirmedStake, Delegation, StakerKey},
+    delegation::{ConfirmedStake, Delegation, Output, StakerKey},
     tally::{Depth, Position, Totals},
 };
 
 use super::prepare::{FoundInput, fingerprint};
-use crate::staking::rows::{DelegationKey, Entry, Head, WindowBlock};
+use crate::staking::{
+    rows::{DelegationKey, Entry, Head, WindowBlock},
+    tables::DueKey,
+};
 
 /// Bounded by what the window's blocks hold, and by the reorganisation under way.
 #[derive(Clone, Debug)]
@@ -80,6 +83,12 @@ impl State {
         if mark.is_empty() {
             self.marks.remove(&txid);
         }
+    }
+
+    /// Whether the window has a spend of the output of a timelock.
+    pub(super) fn is_leaving(&self, due: &DueKey) -> bool {
+        let mark = self.marks.get(&due.txid).filter(|_| due.output == Output::Staking);
+        mark.is_some_and(|mark| mark.unbonding || mark.gone)
     }
 
     /// Where a delegation is, by its confirmed facts and the window.

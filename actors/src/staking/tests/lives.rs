@@ -241,3 +241,35 @@ async fn restart__should_forget_no_output_that_a_spend_matters_of() {
     }
     world.must_be_whole().await;
 }
+
+#[tokio::test]
+async fn lock__should_not_end_for_an_output_whose_spend_is_in_a_block_that_does_not_count_yet() {
+    // Given an unbonding in the last block before the lock's end
+    let mut world = World::plain().await;
+    let staked = world.stake(Spec { time: 10, ..Spec::of(1, 50_000) });
+    let height = world.mine(vec![staked.tx.clone()]).await;
+    world.pass(7).await;
+    world.mine(vec![staked.unbonding()]).await;
+    // When the lock ends
+    let end = world.mine(Vec::new()).await;
+    assert_eq!(end, height + 9);
+    // Then it is not told, by nobody
+    assert_eq!(world.state(&staked).await, Some(StateName::Active));
+    assert_eq!(world.told(&staked).await, ["active"]);
+    let before = world.chain.clone();
+    // Neither when the unbonding counts: what ends then is its own timelock
+    world.pass(1).await;
+    assert_eq!(world.state(&staked).await, Some(StateName::Unbonding));
+    world.pass(1).await;
+    assert_eq!(world.told(&staked).await, ["active", "unbonding", "expired"]);
+    world.must_be_whole().await;
+    // And where the unbonding is lost, the lock has ended
+    world.chain = before;
+    world.chain.lose(2);
+    for _ in 0..5 {
+        world.chain.mine(Vec::new());
+    }
+    world.sync().await;
+    assert_eq!(world.state(&staked).await, Some(StateName::Unbonded));
+    world.must_be_whole().await;
+}

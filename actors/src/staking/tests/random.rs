@@ -63,15 +63,17 @@ fn lives(branch: &Branch, stakes: &[Staked], up_to: u32) -> BTreeMap<usize, Life
 }
 
 impl Life {
-    fn state(&self, stake: &Staked, tip: u32) -> Option<StateName> {
+    /// `now` is by all blocks, those that do not count yet too.
+    fn state(&self, now: &Self, stake: &Staked, tip: u32) -> Option<StateName> {
         let height = self.staked?;
-        let time = u32::from(stake.stake.time);
+        let end = height + u32::from(stake.stake.time) - 1;
+        let spent = now.unbonded.or(now.ended.map(|(at, _)| at));
         Some(match (self.ended, self.unbonded) {
             (Some((_, Act::Slash)), _) => StateName::Slashed,
             (Some(_), _) => StateName::Withdrawn,
             (None, Some(at)) if at + UNBONDING - 1 <= tip => StateName::Unbonded,
             (None, Some(_)) => StateName::Unbonding,
-            (None, None) if height + time - 1 <= tip => StateName::Unbonded,
+            (None, None) if end <= tip && spent.is_none_or(|at| at > end) => StateName::Unbonded,
             (None, None) => StateName::Active,
         })
     }
@@ -82,10 +84,13 @@ async fn must_agree(world: &World, branch: &Branch, stakes: &[Staked], what: &st
     let head = *world.index.head();
     let tip = head.tip.map_or(0, |tip| tip.height);
     let confirmed = lives(branch, stakes, head.unconfirmed_from - 1);
+    let all = lives(branch, stakes, tip);
     let (mut stats, mut locked, mut stakers) = (Totals::default().compat(), 0, BTreeMap::new());
     for (number, staked) in stakes.iter().enumerate() {
         let life = confirmed.get(&number).copied().unwrap_or_default();
-        assert_eq!(world.state(staked).await, life.state(staked, tip), "{number}, {what}");
+        let now = all.get(&number).copied().unwrap_or_default();
+        let state = life.state(&now, staked, tip);
+        assert_eq!(world.state(staked).await, state, "{number}, {what}");
         if life.staked.is_none() || life.overflow {
             continue;
         }
@@ -97,12 +102,12 @@ async fn must_agree(world: &World, branch: &Branch, stakes: &[Staked], what: &st
             stats.active_tvl += value;
             stats.active_delegations += 1;
         }
-        locked += if life.state(staked, tip) == Some(StateName::Active) { value } else { 0 };
+        locked += if state == Some(StateName::Active) { value } else { 0 };
     }
     stats.total_stakers = u64::try_from(stakers.len()).expect("few");
     // The cap is ignored for stakes of the window, and so for their unbondings.
     let mut unconfirmed = i64::try_from(stats.active_tvl).expect("little");
-    for (number, life) in lives(branch, stakes, tip) {
+    for (number, life) in all {
         let value = i64::try_from(stakes[number].stake.value.to_sat()).expect("little");
         let before = confirmed.get(&number).copied().unwrap_or_default();
         let (fresh, out) = (before.staked.is_none(), before.unbonded.is_none());

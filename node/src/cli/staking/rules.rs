@@ -107,8 +107,9 @@ fn differ(
             number(theirs),
             number(own)
         );
-        return Err(CliError::new(Exit::Config, what)
-            .hint("give --params the network's current file, or --api a coordinator of the network"));
+        return Err(CliError::new(Exit::Config, what).hint(
+            "give --params the network's current file, or --api a coordinator of the network",
+        ));
     }
     if own == theirs {
         return Ok(None);
