@@ -116,13 +116,24 @@ impl Bindings {
         said.chain(asked).collect()
     }
 
-    /// A payment goes on without some of the coins that members bound to it, or is over: they keep
-    /// them bound, as far as they are there.
-    fn leave(&mut self, seat: &Seat, payment: Hash32) {
+    /// A payment is given up: whoever bound a coin to it, or may have, keeps it bound.
+    pub(super) fn leave(&mut self, committee: &str, payment: Hash32) {
         for (member, anchor) in self.left_by(&payment) {
-            if seat.wallet.spent(&anchor).is_none() {
-                self.taken(&seat.committee.name, anchor, member, payment);
-            }
+            self.taken(committee, anchor, member, payment);
+        }
+    }
+
+    /// A payment goes on without some of the coins that members bound to it, or is over: who said so
+    /// keeps them bound, where they are there. Who was asked and not heard has mostly refused.
+    fn part(&mut self, seat: &Seat, payment: Hash32) {
+        let is_there = |anchor: &OutPoint| {
+            seat.wallet.row(anchor).is_some() && seat.wallet.spent(anchor).is_none()
+        };
+        let said = self.anchors.get(&payment).into_iter().flatten();
+        let said = said.filter_map(|(member, anchor)| Some((*member, (*anchor)?)));
+        let kept: Vec<(u16, OutPoint)> = said.filter(|(_, anchor)| is_there(anchor)).collect();
+        for (member, anchor) in kept {
+            self.taken(&seat.committee.name, anchor, member, payment);
         }
     }
 
@@ -241,11 +252,11 @@ impl CoordinatorActor {
     }
 
     /// Remembers the coins that members have bound to a payment which may not spend them.
-    pub(super) fn leave(&mut self, id: Hash32) {
+    pub(super) fn part(&mut self, id: Hash32) {
         // A release binds its coin to nothing.
         let Some(row) = self.payments.get(&id).filter(|row| row.coin.is_none()) else { return };
         let Some(seat) = self.seats.get(&row.committee) else { return };
-        self.bindings.leave(seat, id);
+        self.bindings.part(seat, id);
     }
 
     /// Stores what was heard of bound coins.
@@ -302,7 +313,7 @@ impl CoordinatorActor {
         let Some(bound) = row.payment.bound() else { return Ok(false) };
         if !bound.may_confirm() {
             if let Some(event) = self.used_before(id) {
-                self.leave(id);
+                self.part(id);
                 self.save_bound().await?;
                 self.end_sessions(id);
                 Box::pin(self.advance_payment(id, event)).await?;
@@ -314,7 +325,7 @@ impl CoordinatorActor {
                 return Ok(true);
             }
             if let Some(event) = self.other_anchor(id) {
-                self.leave(id);
+                self.part(id);
                 self.save_bound().await?;
                 self.end_sessions(id);
                 Box::pin(self.advance_payment(id, event)).await?;

@@ -36,8 +36,11 @@ impl CoordinatorActor {
             let text = format!("payment {id} cannot be cancelled: {reject}");
             return Ok(Err(Denied::Invalid(text)));
         }
-        self.leave(id);
-        self.save_bound().await?;
+        if row.coin.is_none() {
+            // A release binds its coin to nothing.
+            self.bindings.leave(committee, id);
+            self.save_bound().await?;
+        }
         self.advance_payment(id, event).await?;
         self.end_sessions(id);
         let view = self.find_payment(&id).await?.map(|row| self.payment_view(&id, &row));

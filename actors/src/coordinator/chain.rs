@@ -178,7 +178,7 @@ impl CoordinatorActor {
             }
             self.looks_up(id);
             if let Some(event) = self.used_before(id) {
-                self.leave(id);
+                self.part(id);
                 self.end_sessions(id);
                 owed.push((id, self.apply_payment(id, &event, batch)?));
             }

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::api::dto::{PaymentDto, ReleaseBody};
 
-/// A coin to be had back. Once its release is settled, nothing that members signed for the payment
-/// that it was bound to can confirm.
+/// A coin to be had back. Once its release is settled, no version of a payment that spends the coin
+/// can confirm.
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArgs {
     /// The committee whose coin it is.

@@ -202,6 +202,10 @@ fn must_serve_an_empty_api() -> String {
             let _rest = lines.take_while(|line| !line.is_empty()).count();
             let (status, body) = match asked.split(['?', ' ']).nth(1) {
                 Some("/v1/stats") => ("200 OK", format!("{{\"data\":{{{zeros}}}}}")),
+                Some("/v1/global-params") => {
+                    let params = std::fs::read_to_string(PARAMS).expect("an example file");
+                    ("200 OK", format!("{{\"data\":{params}}}"))
+                }
                 Some("/v1/finality-providers") => ("200 OK", "{\"data\":[]}".to_owned()),
                 _ => ("404 Not Found", r#"{"errorCode":"NOT_FOUND","message":"none"}"#.to_owned()),
             };

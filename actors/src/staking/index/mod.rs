@@ -304,7 +304,7 @@ impl Index {
     }
 
     fn is_next(&self, planned: &Planned) -> Result<(), Fault> {
-        if planned.revision == self.revision {
+        if planned.revision == self.revision && !self.stale {
             return Ok(());
         }
         Err(Fault::Invariant("a plan of the staking index was overtaken by another"))

@@ -79,7 +79,8 @@ pub(super) async fn run(output: &Output, args: UnbondArgs) -> Result<(), CliErro
         value_sats: unbonding.transaction().output[0].value.to_sat(),
         fee_sats: found.params.unbonding_fee.to_sat(),
         unbonding_blocks: found.params.unbonding_time,
-        warnings: api.tip().await?.and_then(|tip| late(&found, tip)).into_iter().collect(),
+        // Only a warning depends on it.
+        warnings: api.tip().await.and_then(|tip| late(&found, tip)).into_iter().collect(),
         psbt: None,
         state: None,
     };
