@@ -37,7 +37,6 @@ use trestle_wire::{
 use super::{
     CoordinatorActor, Job,
     rows::{BOUND, BoundKey, CoinKey},
-    seat::Seat,
 };
 use crate::{ports::chain::ChainError, runtime::Fault};
 
@@ -116,24 +115,10 @@ impl Bindings {
         said.chain(asked).collect()
     }
 
-    /// A payment is given up: whoever bound a coin to it, or may have, keeps it bound.
+    /// A payment is given up: whoever bound a coin to it keeps it bound.
     pub(super) fn leave(&mut self, committee: &str, payment: Hash32) {
         for (member, anchor) in self.left_by(&payment) {
             self.taken(committee, anchor, member, payment);
-        }
-    }
-
-    /// A payment goes on without some of the coins that members bound to it, or is over: who said so
-    /// keeps them bound, where they are there. Who was asked and not heard has mostly refused.
-    fn part(&mut self, seat: &Seat, payment: Hash32) {
-        let is_there = |anchor: &OutPoint| {
-            seat.wallet.row(anchor).is_some() && seat.wallet.spent(anchor).is_none()
-        };
-        let said = self.anchors.get(&payment).into_iter().flatten();
-        let said = said.filter_map(|(member, anchor)| Some((*member, (*anchor)?)));
-        let kept: Vec<(u16, OutPoint)> = said.filter(|(_, anchor)| is_there(anchor)).collect();
-        for (member, anchor) in kept {
-            self.taken(&seat.committee.name, anchor, member, payment);
         }
     }
 
@@ -251,14 +236,6 @@ impl CoordinatorActor {
         }
     }
 
-    /// Remembers the coins that members have bound to a payment which may not spend them.
-    pub(super) fn part(&mut self, id: Hash32) {
-        // A release binds its coin to nothing.
-        let Some(row) = self.payments.get(&id).filter(|row| row.coin.is_none()) else { return };
-        let Some(seat) = self.seats.get(&row.committee) else { return };
-        self.bindings.part(seat, id);
-    }
-
     /// Stores what was heard of bound coins.
     pub(super) async fn save_bound(&mut self) -> Result<(), Fault> {
         if self.bindings.unsaved.is_empty() {
@@ -313,8 +290,6 @@ impl CoordinatorActor {
         let Some(bound) = row.payment.bound() else { return Ok(false) };
         if !bound.may_confirm() {
             if let Some(event) = self.used_before(id) {
-                self.part(id);
-                self.save_bound().await?;
                 self.end_sessions(id);
                 Box::pin(self.advance_payment(id, event)).await?;
                 return Ok(true);
@@ -325,8 +300,6 @@ impl CoordinatorActor {
                 return Ok(true);
             }
             if let Some(event) = self.other_anchor(id) {
-                self.part(id);
-                self.save_bound().await?;
                 self.end_sessions(id);
                 Box::pin(self.advance_payment(id, event)).await?;
                 return Ok(true);

@@ -64,7 +64,6 @@ impl CoordinatorActor {
         let over = self.payments.iter().filter(|(_, row)| row.payment.is_final());
         let over: Vec<Hash32> = over.map(|(id, _)| *id).collect();
         over.iter().for_each(|id| self.forget_final(id));
-        self.save_bound().await?;
         self.broadcast_again(committee).await
     }
 
@@ -178,7 +177,6 @@ impl CoordinatorActor {
             }
             self.looks_up(id);
             if let Some(event) = self.used_before(id) {
-                self.part(id);
                 self.end_sessions(id);
                 owed.push((id, self.apply_payment(id, &event, batch)?));
             }

@@ -360,21 +360,6 @@ fn payment_made_before_a_loss__should_be_found_and_not_made_again() {
     let left = world.must_view().wallet;
     assert_eq!(left.reserved.to_sat(), 0, "its coins are free");
     assert_eq!(world.checker.violations, []);
-
-    // And the coin that a member has bound to it here, the largest, is not the next one's.
-    let bound = again.anchor.expect("it was planned");
-    world.fund(2_000_000);
-    for _ in 0..8 {
-        world.mine();
-        world.run(1_000);
-    }
-    world.want_payment(100_000, Some(5));
-    world.run(20_000);
-    let next = world.listed(1).pop().expect("it is accepted");
-    assert_ne!(next.payment, again.payment);
-    assert_eq!(next.versions.len(), 1, "{:?}", next.note);
-    assert_ne!(next.anchor, Some(bound));
-    assert_eq!(world.checker.violations, []);
 }
 
 /// The same while the transaction that paid is not deep: nothing is signed meanwhile.
