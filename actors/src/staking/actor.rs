@@ -45,16 +45,13 @@ pub struct StakingActor {
     metrics: Metrics,
     status: watch::Sender<StakingStatus>,
     feed: u64,
-    /// Nothing has been committed since the state was read: the next commit is waited for, so that a
-    /// store which refuses it again and again is noticed.
-    is_fresh: bool,
     pipeline: Option<Pipeline>,
 }
 
 impl StakingActor {
     /// An actor around an index that has been loaded. `status` is told after every commit.
     pub fn new(index: Index, metrics: Metrics, status: watch::Sender<StakingStatus>) -> Self {
-        Self { index, metrics, status, feed: 0, is_fresh: true, pipeline: None }
+        Self { index, metrics, status, feed: 0, pipeline: None }
     }
 
     /// The same with a pipeline: for a coordinator.
@@ -66,7 +63,7 @@ impl StakingActor {
     async fn steps(&mut self, steps: Vec<Prepared>) -> Result<Vec<StakingJob>, Fault> {
         let is_group = steps.len() > 1;
         let mut planned = self.index.plan(steps).await?;
-        if is_group && !self.is_fresh && planned.is_quiet() {
+        if is_group && planned.is_quiet() {
             let earlier = self.index.hand_over(planned).await;
             self.took(earlier)?;
             return Ok(Vec::new());
@@ -78,7 +75,6 @@ impl StakingActor {
         };
         let taken = self.index.commit(planned).await.map(Some);
         self.took(taken)?;
-        self.is_fresh = false;
         if let (Some(pipeline), Some(joined)) = (&mut self.pipeline, joined) {
             pipeline.joined(&mut self.index, joined).await?;
         }
@@ -152,11 +148,12 @@ impl Actor for StakingActor {
     }
 
     async fn load(&mut self) -> Result<Vec<StakingJob>, Fault> {
+        // What was under way may have ended well since, and counts then.
+        let _ = self.settle().await;
         self.index.reload().await?;
         self.metrics.stands(self.index.head(), self.index.totals());
         self.report();
         self.feed = self.feed.wrapping_add(1);
-        self.is_fresh = true;
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.load(&mut self.index).await?;
         }

@@ -29,6 +29,19 @@ fn committee(seed: u64, coins: &[u64]) -> World {
     world
 }
 
+/// Three of four must sign, and two refuse the payment that is wanted.
+fn refused_by_two_of_four(seed: u64, amount: u64) -> World {
+    let mut world = World::new(seed, 4, 3);
+    world.must_make_key();
+    world.must_fund(&[1_000_000]);
+    world.faults.block = 0;
+    world.corrupt(3, Lie::Refuse);
+    world.corrupt(4, Lie::Refuse);
+    world.want_payment(amount, Some(5));
+    world.run(30_000);
+    world
+}
+
 impl World {
     fn cancel(&mut self, name: &str) -> Result<PaymentView, Denied> {
         let (reply, mut answer) = oneshot::channel();
@@ -106,14 +119,7 @@ fn member_that_connects_again_and_again__should_not_bring_payments_forward() {
 #[test]
 fn payment_that_strands_its_anchor__should_say_so_when_it_is_cancelled() {
     // Given
-    let mut world = World::new(92, 4, 3);
-    world.must_make_key();
-    world.must_fund(&[1_000_000]);
-    world.faults.block = 0;
-    world.corrupt(3, Lie::Refuse);
-    world.corrupt(4, Lie::Refuse);
-    world.want_payment(100_000, Some(5));
-    world.run(30_000);
+    let mut world = refused_by_two_of_four(92, 100_000);
 
     // When
     let view = world.cancel("payment 0").expect("nothing is signed");
@@ -129,14 +135,7 @@ fn payment_that_strands_its_anchor__should_say_so_when_it_is_cancelled() {
 #[test]
 fn coin_that_a_cancelled_payment_strands__should_be_had_back() {
     // Given
-    let mut world = World::new(95, 4, 3);
-    world.must_make_key();
-    world.must_fund(&[1_000_000]);
-    world.faults.block = 0;
-    world.corrupt(3, Lie::Refuse);
-    world.corrupt(4, Lie::Refuse);
-    world.want_payment(900_000, Some(5));
-    world.run(30_000);
+    let mut world = refused_by_two_of_four(95, 900_000);
     let coin = world.listed(1)[0].anchor.expect("planned");
     let refused = world.release(coin).expect_err("an open payment spends it").to_string();
     assert!(refused.contains("cancel that one first"), "{refused}");
@@ -314,14 +313,7 @@ fn coin_that_too_many_members_refuse__should_be_left_out_of_the_next_plan() {
 #[test]
 fn payment_cancelled_right_after_a_restart__should_leave_its_coin_bound() {
     // Given
-    let mut world = World::new(98, 4, 3);
-    world.must_make_key();
-    world.must_fund(&[1_000_000]);
-    world.faults.block = 0;
-    world.corrupt(3, Lie::Refuse);
-    world.corrupt(4, Lie::Refuse);
-    world.want_payment(100_000, Some(5));
-    world.run(30_000);
+    let mut world = refused_by_two_of_four(98, 100_000);
     (1..=4).for_each(|member| world.cut_off(member));
     world.kill(0, 1);
     world.run(3_000);

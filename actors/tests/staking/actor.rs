@@ -50,6 +50,8 @@ async fn actor__should_take_blocks_requests_and_answers_and_have_the_rest_done()
     let steps = Prepared::all(&chain.steps(), &global);
     let steps = StakingInput::Steps { feed: 1, steps, room: None };
     assert_eq!(actor.handle(steps).await.expect("stored"), (Ack::Accepted, vec![]));
+    assert_eq!(actor.next_wake(), Some(0), "the commit of a group is waited for");
+    actor.handle(StakingInput::Tick).await.expect("stored");
     let order = pipeline::check(&store, &Inline, &global, staked.form()).await.expect("good");
     let (reply, answer) = oneshot::channel();
     let accept = StakingInput::Pipeline(PipelineInput::Accept(Box::new(order), reply));

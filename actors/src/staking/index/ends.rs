@@ -93,9 +93,9 @@ impl Work<'_> {
     /// Everything that is due at this tip. Asking again changes nothing: a timelock that has ended
     /// is waited for no more, until a reorganisation takes its end back.
     ///
-    /// An output whose spend is in the window is not told to be free: it is not there any more. The
-    /// spend becomes a fact when its block is deep; if its block is lost instead, so is the block at
-    /// which the timelock ended, and the new one at that height ends it.
+    /// An output that was spent before, in a block of the window, is not told to be free: it is not
+    /// there any more. The spend becomes a fact when its block is deep; if its block is lost instead,
+    /// so is the block at which the timelock ended, and the new one at that height ends it.
     pub(super) async fn end_timelocks(&mut self, tip: u32) -> Result<(), Fault> {
         let mut ended: BTreeMap<u32, Vec<Stored<Txid>>> = BTreeMap::new();
         while self.state.next_due.is_some_and(|due| due <= tip) {

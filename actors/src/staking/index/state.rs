@@ -85,10 +85,20 @@ impl State {
         }
     }
 
-    /// Whether the window has a spend of the output of a timelock.
+    /// Whether the window has a spend of the output of a timelock, not above the block at which it
+    /// ends.
     pub(super) fn is_leaving(&self, due: &DueKey) -> bool {
         let mark = self.marks.get(&due.txid).filter(|_| due.output == Output::Staking);
-        mark.is_some_and(|mark| mark.unbonding || mark.gone)
+        if !mark.is_some_and(|mark| mark.unbonding || mark.gone) {
+            return false;
+        }
+        let spends = |entry: &Entry| match entry {
+            Entry::Staked(_) => false,
+            Entry::Unbonded { key, .. } => *key.txid == due.txid,
+            Entry::Left { key, from, .. } => *key.txid == due.txid && from.is_staking(),
+        };
+        let up_to = (self.head.unconfirmed_from..=due.at).count();
+        self.window.iter().take(up_to).any(|block| block.entries.iter().any(spends))
     }
 
     /// Where a delegation is, by its confirmed facts and the window.

@@ -273,3 +273,23 @@ async fn lock__should_not_end_for_an_output_whose_spend_is_in_a_block_that_does_
     assert_eq!(world.state(&staked).await, Some(StateName::Unbonded));
     world.must_be_whole().await;
 }
+
+#[tokio::test]
+async fn withdrawal_before_its_stake_counts__should_come_after_the_end_of_its_lock() {
+    // Given a lock shorter than the depth, and a withdrawal when it has ended
+    let mut world = World::new(&[Rules { depth: 20, ..Rules::default() }]).await;
+    let staked = world.stake(Spec { time: 10, ..Spec::of(1, 20_000) });
+    let height = world.mine(vec![staked.tx.clone()]).await;
+    world.pass(9).await;
+    let withdrawn = world.mine(vec![staked.withdrawal()]).await;
+    assert_eq!(withdrawn, height + 10);
+    // When the stake counts
+    world.pass(9).await;
+    // Then its lock has ended, and the withdrawal follows
+    assert_eq!(world.state(&staked).await, Some(StateName::Unbonded));
+    assert_eq!(world.told(&staked).await, ["active", "expired"]);
+    world.pass(10).await;
+    assert_eq!(world.state(&staked).await, Some(StateName::Withdrawn));
+    assert_eq!(world.told(&staked).await, ["active", "expired", "withdraw"]);
+    world.must_be_whole().await;
+}
