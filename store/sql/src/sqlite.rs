@@ -27,6 +27,10 @@ const READERS: u32 = 4;
 /// by default, its pages are written to the log before it ends, and again whenever they change.
 const WRITER_CACHE: &str = "-32768";
 
+/// Pages (32 MiB) after which the log is put into the database. A large commit has more than the 1,000
+/// pages of the default: every one would write its pages twice, and most of them again in the next.
+const WRITER_LOG: &str = "8000";
+
 /// Only our own readers and a checkpoint can hold the file, and neither for long.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -46,6 +50,7 @@ pub(crate) async fn open(
     let lock = lock_database(path).await?;
     let options = options(path);
     let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+    let writing = writing.pragma("wal_autocheckpoint", WRITER_LOG);
     let writes = match max_pages {
         Some(pages) => writing.pragma("max_page_count", pages.to_string()),
         None => writing,
