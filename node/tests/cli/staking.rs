@@ -140,6 +140,45 @@ async fn key_file__should_stake_and_withdraw() {
     ground.must_withdraw(txid(&done), &["--key-file", "key"]).await;
 }
 
+/// A withdrawal that pays too little is replaced by one that pays more, when it is asked for.
+#[tokio::test]
+async fn withdraw__should_replace_one_in_the_mempool_if_told_to() {
+    let ground = Ground::new().await;
+    let secret = "0909090909090909090909090909090909090909090909090909090909090909";
+    ground.folder.write("key", secret);
+    chmod(&ground.folder.path("key"), 0o600);
+    let secp = Secp256k1::new();
+    let key = Keypair::from_seckey_str(&secp, secret).expect("a key");
+    let p2tr = Address::p2tr(&secp, key.x_only_public_key().0, None, Network::Regtest).to_string();
+    ground.must_fund(&p2tr, 700_000).await;
+    let with = ["--amount", "600000 sats", "--key-file", "key", "--yes"];
+    let staked = ground.must_run(&[&STAKE[..], &with].concat());
+    ground.must_mine(10).await;
+    let open = Bitcoind::open_address().to_string();
+    let withdraw = |rate: &'static str, more: &[&'static str]| {
+        let args = ["withdraw", txid(&staked), "--to", &open, "--key-file", "key", "--yes"];
+        ground.run(&[&args[..], &["--fee-rate", rate], more].concat())
+    };
+    let slow = withdraw("1", &[]);
+
+    let unasked = withdraw("20", &[]);
+    let no_dearer = withdraw("1", &["--replace"]);
+    let fast = withdraw("20", &["--replace"]);
+
+    assert_eq!(unasked.code, 1, "{}", unasked.stderr);
+    assert!(unasked.stderr.contains("--replace"), "{}", unasked.stderr);
+    assert_eq!(no_dearer.code, 0, "the same transaction once more: {}", no_dearer.stderr);
+    let (slow, fast) = (slow.must_json(), fast.must_json());
+    assert!(unasked.stderr.contains(txid(&slow)), "{}", unasked.stderr);
+    assert_eq!(fast["replaces"], slow["txid"]);
+    let pool = ground.must_call("getrawmempool", json!([])).await;
+    assert_eq!(pool, json!([fast["txid"]]));
+    ground.must_mine(1).await;
+    ground.must_be_confirmed(&fast).await;
+    let late = withdraw("50", &["--replace"]);
+    assert!(late.stderr.contains("is spent already"), "{}", late.stderr);
+}
+
 /// A transaction in the mempool can be replaced by one that pays more: a second stake must not.
 #[tokio::test]
 async fn key_file__should_not_replace_its_stake_in_the_mempool() {
@@ -258,7 +297,11 @@ async fn psbt__should_be_signed_by_any_wallet() {
     ground.must_fund(&address, 1_000_000).await;
 
     let from = ["--amount", "0.002 BTC", "--psbt-out", "stake.psbt", "--from", &address];
-    let done = ground.must_run(&[&STAKE[..], &from, &["--staker", &staker]].concat());
+    ground.folder.write_config("");
+    let more = ["--staker", &staker, "--config", "node.toml"];
+    let done = ground.must_run(&[&STAKE[..], &from, &more].concat());
+    let warned = done["warnings"].to_string();
+    assert!(warned.contains("the node does not run"), "{warned}");
     assert_eq!(done["broadcast"], false);
     let signed = ground.must_sign("stake.psbt").await;
     let finished = ground.must_call("finalizepsbt", json!([signed])).await;

@@ -23,9 +23,14 @@ use crate::{
 /// Connections that read. Each has a thread; reads are short, so a few keep every core busy.
 const READERS: u32 = 4;
 
-/// Of the connection that writes, in KiB behind the minus: what a large commit changes. With less, as
-/// by default, its pages are written to the log before it ends, and again whenever they change.
-const WRITER_CACHE: &str = "-32768";
+/// Rows from which a commit is large: hundreds of them are a block, more are blocks caught up with.
+const LARGE: usize = 4_096;
+
+/// Of the connection that writes, while it writes what is large, in KiB behind the minus: what such a
+/// commit changes. With less, its pages are written to the log before it ends, and again whenever they
+/// change. A small commit on a large database only has more to look through.
+const LARGE_CACHE: &str = "PRAGMA cache_size = -32768";
+const SMALL_CACHE: &str = "PRAGMA cache_size = -2000";
 
 /// Pages (32 MiB) after which the log is put into the database. A large commit has more than the 1,000
 /// pages of the default: every one would write its pages twice, and most of them again in the next.
@@ -38,8 +43,35 @@ const BUSY: Duration = Duration::from_secs(5);
 pub(crate) struct SqliteEngine {
     options: SqliteConnectOptions,
     /// None after a failure: the next commit starts from a connection without a past.
-    connection: Option<SqliteConnection>,
+    connection: Option<Writer>,
     _lock: OwnerLock,
+}
+
+/// The connection that writes.
+struct Writer {
+    connection: SqliteConnection,
+    /// It has the cache for what is large.
+    is_large: bool,
+}
+
+impl Writer {
+    /// Gives it the cache for so many rows.
+    async fn fit(&mut self, rows: usize) -> Result<(), StoreError> {
+        let is_large = rows >= LARGE;
+        if self.is_large != is_large {
+            let pragma = if is_large { LARGE_CACHE } else { SMALL_CACHE };
+            let done = sqlx::query(pragma).execute(&mut self.connection).await;
+            done.map_err(|e| sqlite(&e))?;
+            self.is_large = is_large;
+        }
+        Ok(())
+    }
+}
+
+impl From<SqliteConnection> for Writer {
+    fn from(connection: SqliteConnection) -> Self {
+        Self { connection, is_large: false }
+    }
 }
 
 /// Locks, opens and migrates a database.
@@ -49,8 +81,7 @@ pub(crate) async fn open(
 ) -> Result<(SqliteEngine, SqlitePool), OpenError> {
     let lock = lock_database(path).await?;
     let options = options(path);
-    let writing = options.clone().pragma("cache_size", WRITER_CACHE);
-    let writing = writing.pragma("wal_autocheckpoint", WRITER_LOG);
+    let writing = options.clone().pragma("wal_autocheckpoint", WRITER_LOG);
     let writes = match max_pages {
         Some(pages) => writing.pragma("max_page_count", pages.to_string()),
         None => writing,
@@ -58,7 +89,7 @@ pub(crate) async fn open(
     let mut connection = writes.connect().await.map_err(|e| sqlite(&e))?;
     check(&mut connection, path).await?;
     migrate(&mut connection).await?;
-    let engine = SqliteEngine { options: writes, connection: Some(connection), _lock: lock };
+    let engine = SqliteEngine { options: writes, connection: Some(connection.into()), _lock: lock };
     Ok((engine, readers(options)))
 }
 
@@ -138,12 +169,15 @@ impl Engine for SqliteEngine {
         &mut self,
         plans: &[Plan],
     ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
-        let mut connection = self.connect().await?;
-        let outcome = attempt(&mut connection, plans).await;
+        let mut writer = self.connect().await?;
+        let outcome = match writer.fit(plans.iter().map(|plan| plan.writes().len()).sum()).await {
+            Ok(()) => attempt(&mut writer.connection, plans).await,
+            Err(error) => Err(error),
+        };
         if outcome.is_ok() {
-            self.connection = Some(connection);
+            self.connection = Some(writer);
         } else {
-            discard(connection).await;
+            discard(writer.connection).await;
         }
         outcome
     }
@@ -151,26 +185,26 @@ impl Engine for SqliteEngine {
     async fn settle(&mut self) -> Result<(), StoreError> {
         // The failed connection is closed. What it may have left in the log is not part of the
         // database for any connection now, and the next commit is written over it.
-        let connection = self.connect().await?;
-        self.connection = Some(connection);
+        let writer = self.connect().await?;
+        self.connection = Some(writer);
         Ok(())
     }
 
     async fn close(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            discard(connection).await;
+        if let Some(writer) = self.connection.take() {
+            discard(writer.connection).await;
         }
     }
 }
 
 impl SqliteEngine {
-    async fn connect(&mut self) -> Result<SqliteConnection, StoreError> {
+    async fn connect(&mut self) -> Result<Writer, StoreError> {
         match self.connection.take() {
-            Some(connection) => Ok(connection),
+            Some(writer) => Ok(writer),
             // Never a new file: if the old one is gone, so is the state.
             None => {
                 let options = self.options.clone().create_if_missing(false);
-                options.connect().await.map_err(|e| sqlite(&e))
+                Ok(options.connect().await.map_err(|e| sqlite(&e))?.into())
             }
         }
     }
@@ -284,10 +318,40 @@ pub(crate) async fn scan(
 mod tests {
     #![expect(non_snake_case, reason = "test names read subject__should_do_x")]
 
+    use trestle_store::Batch;
+
     use super::*;
 
     /// Each statement must find its rows by the primary key: a scan of the table would make every
     /// commit as slow as the database is large.
+    #[tokio::test]
+    async fn writer__should_have_a_large_cache_for_large_commits_only() {
+        // Given
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let (mut engine, readers) =
+            open(&dir.path().join("cache.sqlite"), None).await.expect("opens");
+        let of = |rows: usize| {
+            let mut batch = Batch::new();
+            for row in 0..rows {
+                let key = row.to_be_bytes().to_vec();
+                batch.ops.push(trestle_store::Op::Put("cache", key, vec![1]));
+            }
+            [Plan::new(batch)]
+        };
+        for (rows, expected) in [(LARGE, -32_768), (LARGE, -32_768), (LARGE - 1, -2_000)] {
+            // When
+            let outcomes = engine.transact(&of(rows)).await.expect("commits");
+            // Then
+            assert_eq!(outcomes, [Ok(())]);
+            let writer = engine.connection.as_mut().expect("it is kept");
+            let size = sqlx::query_scalar::<_, i64>("PRAGMA cache_size");
+            let size = size.fetch_one(&mut writer.connection).await.expect("a size");
+            assert_eq!(size, expected);
+        }
+        readers.close().await;
+        engine.close().await;
+    }
+
     #[tokio::test]
     async fn statements__should_search_by_primary_key() {
         // Given

@@ -12,7 +12,10 @@ use trestle_staking::{
     tx::Withdrawable,
 };
 
-use super::{api::Api, chain::Chain};
+use super::{
+    api::Api,
+    chain::{Chain, Unspent},
+};
 use crate::{
     api::staking::dto::DelegationDto,
     cli::{CliError, Exit},
@@ -34,6 +37,8 @@ pub(super) struct Finder<'p> {
     pub(super) chain: &'p Chain,
     pub(super) api: Option<&'p Api>,
     pub(super) params: &'p GlobalParams,
+    /// An output counts as unspent while only the mempool spends it.
+    pub(super) replaces: bool,
 }
 
 /// A transaction and the height of its block.
@@ -59,7 +64,7 @@ impl<'p> Finder<'p> {
     async fn of_stake(&self, found: Found<'p>) -> Result<(Withdrawable, Timelock), CliError> {
         let Found { stake, params, height } = found;
         let at = stake.outpoint;
-        if self.chain.unspent(at, true).await?.is_some() {
+        if self.unspent(at).await?.is_some() {
             let lock = Timelock { height, blocks: stake.time };
             return Ok((Withdrawable::stake(&stake, params).map_err(scripts)?, lock));
         }
@@ -69,9 +74,7 @@ impl<'p> Finder<'p> {
         };
         let unbonding = told.and_then(|told| told.unbonding_tx);
         let Some(unbonding) = unbonding.and_then(|unbonding| parse(&unbonding.tx_hex)) else {
-            return Err(spent(at).hint(
-                "if it was unbonded, give the unbonding's id, or --api URL to have it looked up",
-            ));
+            return Err(self.spent(at).await);
         };
         self.output_of(&stake, params, &unbonding).await
     }
@@ -108,7 +111,7 @@ impl<'p> Finder<'p> {
             let what = format!("{} is not the unbonding of {}", at.txid, stake.outpoint.txid);
             CliError::failed(what)
         })?;
-        let Some(coin) = self.chain.unspent(at, true).await? else { return Err(spent(at)) };
+        let Some(coin) = self.unspent(at).await? else { return Err(self.spent(at).await) };
         let value: Amount = unbonding.output[0].value;
         let height = self.height_of(coin.confirmations).await?;
         let lock = Timelock { height, blocks: params.unbonding_time };
@@ -144,6 +147,23 @@ impl<'p> Finder<'p> {
         Err(CliError::failed(what).hint(
             "check the id; give --api URL, or a bitcoind with txindex=1, for one that is spent",
         ))
+    }
+
+    async fn unspent(&self, at: OutPoint) -> Result<Option<Unspent>, CliError> {
+        self.chain.unspent(at, !self.replaces).await
+    }
+
+    /// Why an output cannot be had, as far as bitcoind knows.
+    async fn spent(&self, at: OutPoint) -> CliError {
+        if let Ok(Some(by)) = self.chain.spender_in_mempool(&[at]).await {
+            let what = format!("{by}, which is in no block yet, spends output {at}");
+            return CliError::failed(what).hint(
+                "wait for it; or, if it is a withdrawal that pays too little to get into a block, \
+                 repeat it with --replace and a higher --fee-rate",
+            );
+        }
+        CliError::failed(format!("output {at} is spent already"))
+            .hint("if it was unbonded, give the unbonding's id, or --api URL to have it looked up")
     }
 
     async fn height_of(&self, confirmations: u32) -> Result<u32, CliError> {
@@ -195,10 +215,6 @@ fn placed_by(told: &DelegationDto, txid: Txid) -> Option<Placed> {
 
 fn parse(hex: &str) -> Option<Transaction> {
     deserialize_hex(hex).ok()
-}
-
-fn spent(at: OutPoint) -> CliError {
-    CliError::failed(format!("output {at} is spent already, or being spent in the mempool"))
 }
 
 fn scripts(error: trestle_staking::script::ScriptError) -> CliError {

@@ -103,7 +103,7 @@ fn differ(
         };
         let what = format!(
             "the coordinator has other parameters for block {next} than the file (version {}, in \
-             the file {}): it would not know the stake, and nobody could unbond it",
+             the file {}): it may not know the stake, and then nobody could unbond it",
             number(theirs),
             number(own)
         );
@@ -120,7 +120,7 @@ fn differ(
     Ok(Some(match soon {
         Some(height) => format!(
             "the coordinator has other parameters than the file from height {height} on: in a \
-             block from there on it may not know the stake, and nobody could unbond it"
+             block from there on it may not know the stake, and then nobody could unbond it"
         ),
         None => "the coordinator's parameters are not those of the file, though the same for the \
                  next block: is the file the network's current one?"

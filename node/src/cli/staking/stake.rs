@@ -146,6 +146,11 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
     let params = rules::at(&all, next)?;
     let differs = match &api {
         Some(api) => rules::compare(api, &all, next).await?,
+        None if args.api.node.is_given() => Some(
+            "the node does not run, so nothing says whether the network has these parameters still: \
+             start it, or give --api URL"
+                .into(),
+        ),
         None => None,
     };
     let file = args.payer.key_file.as_deref();

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use bitcoin::{
-    Address, Amount, Psbt, Transaction, Txid, address::NetworkUnchecked, bip32::KeySource,
-    consensus::encode::serialize_hex, secp256k1::schnorr::Signature,
+    Address, Amount, OutPoint, Psbt, Transaction, Txid, address::NetworkUnchecked,
+    bip32::KeySource, consensus::encode::serialize_hex, secp256k1::schnorr::Signature,
 };
 use clap::Args;
 use serde::Serialize;
@@ -40,6 +40,10 @@ pub(in crate::cli) struct WithdrawArgs {
     /// In sat/vB; without it bitcoind is asked.
     #[arg(long, value_name = "SAT/VB", value_parser = Rate::parse)]
     fee_rate: Option<Rate>,
+    /// Takes the place of a transaction in the mempool that withdraws the same: give all that it
+    /// does, and a higher --fee-rate.
+    #[arg(long)]
+    replace: bool,
     #[command(flatten)]
     signer: SignerArgs,
     /// Where a wallet finds the staker's key: FINGERPRINT/PATH, for --psbt-out.
@@ -68,6 +72,9 @@ struct Done {
     tx_hex: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     psbt: Option<PathBuf>,
+    /// What it takes the place of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaces: Option<String>,
 }
 
 pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliError> {
@@ -78,7 +85,8 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
         args.to.clone().require_network(chain.network()).map_err(|_| {
             CliError::usage(format!("--to is not an address of {}", chain.network()))
         })?;
-    let finder = Finder { chain: &chain, api: api.as_ref(), params: &params };
+    let (replaces, api) = (args.replace, api.as_ref());
+    let finder = Finder { chain: &chain, api, params: &params, replaces };
     let mut from = Vec::with_capacity(args.txids.len());
     for txid in &args.txids {
         from.push(finder.withdrawable(*txid).await?);
@@ -92,8 +100,12 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
         .map_err(|e| CliError::failed(format!("the withdrawal: {e}")))?;
     let left = withdrawal.transaction().output[0].value;
     let fee = value - left;
+    let txid = withdrawal.transaction().compute_txid();
+    let spends = withdrawal.transaction().input.iter().map(|input| input.previous_output);
+    let spends: Vec<OutPoint> = spends.collect();
+    let before = chain.spender_in_mempool(&spends).await?.filter(|before| *before != txid);
     let mut done = Done {
-        txid: withdrawal.transaction().compute_txid().to_string(),
+        txid: txid.to_string(),
         inputs: args.txids.len(),
         to: to.to_string(),
         value_sats: left.to_sat(),
@@ -102,7 +114,11 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
         broadcast: false,
         tx_hex: None,
         psbt: None,
+        replaces: before.map(|txid| txid.to_string()),
     };
+    if let Some(before) = &done.replaces {
+        output.note(&format!("replaces  {before}"));
+    }
     done.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
     if let Some(file) = &args.signer.psbt_out {
         let origin = args.key_origin.clone().unwrap_or_default();
