@@ -39,6 +39,8 @@ struct Target {
     /// When an address, and when someone to ask, may bring the next try forward again.
     addresses_from: u64,
     news_from: u64,
+    /// The last try found another one under way.
+    missed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +73,7 @@ impl Book {
             backoff: Backoff::new(),
             addresses_from: 0,
             news_from: 0,
+            missed: false,
         });
     }
 
@@ -102,6 +105,24 @@ impl Book {
     pub(crate) fn connected(&mut self, peer: &PeerId, now_ms: u64) {
         if let Some(target) = self.targets.get_mut(peer) {
             target.connected.get_or_insert(now_ms);
+            target.missed = false;
+        }
+    }
+
+    /// A try came to nothing because another one is under way, one of a look-up for example, or one by
+    /// addresses that were known before.
+    pub(crate) fn missed(&mut self, peer: &PeerId) {
+        if let Some(target) = self.targets.get_mut(peer) {
+            target.missed = true;
+        }
+    }
+
+    /// A try has failed: the one that it stood in the way of is made up for at once.
+    pub(crate) fn failed(&mut self, peer: &PeerId, now_ms: u64) {
+        if let Some(target) = self.targets.get_mut(peer)
+            && std::mem::take(&mut target.missed)
+        {
+            target.backoff.hurry(now_ms, 0);
         }
     }
 
@@ -184,6 +205,20 @@ mod tests {
         book.news(701);
         assert_eq!(book.due(750, || 0), []);
         assert_eq!(book.due(801, || 0).len(), 1);
+    }
+
+    #[test]
+    fn book__should_make_up_once_for_a_try_that_another_one_stood_in_the_way_of() {
+        let (mut book, peer) = wanting();
+        assert_eq!(book.due(0, || 0).len(), 1);
+        book.learn(peer, &must_address(1), false, 10);
+        assert_eq!(book.due(10, || 0).len(), 1);
+        book.missed(&peer);
+        assert_eq!(book.due(20, || 0), []);
+        book.failed(&peer, 20);
+        assert_eq!(book.due(20, || 0).len(), 1);
+        book.failed(&peer, 30);
+        assert_eq!(book.due(30, || 0), []);
     }
 
     #[test]

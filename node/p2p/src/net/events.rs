@@ -55,6 +55,11 @@ impl Node {
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
                 tracing::debug!(peer = ?peer_id, %error, "cannot connect");
+                if let Some(peer) = peer_id {
+                    let now = self.now();
+                    self.book.failed(&peer, now);
+                    self.maintain();
+                }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 tracing::info!(%address, "listening");

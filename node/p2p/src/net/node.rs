@@ -8,7 +8,10 @@ use libp2p::{
     kad::QueryId,
     metrics::Metrics as Libp2pMetrics,
     request_response::OutboundRequestId,
-    swarm::dial_opts::{DialOpts, PeerCondition},
+    swarm::{
+        DialError,
+        dial_opts::{DialOpts, PeerCondition},
+    },
 };
 use tokio::{
     sync::mpsc,
@@ -190,6 +193,9 @@ impl Node {
             .build();
         if let Err(error) = self.swarm.dial(opts) {
             tracing::trace!(peer = %due.peer, %error, "not dialled");
+            if matches!(error, DialError::DialPeerConditionFalse(_)) {
+                self.book.missed(&due.peer);
+            }
         }
     }
 
