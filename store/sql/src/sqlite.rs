@@ -322,8 +322,6 @@ mod tests {
 
     use super::*;
 
-    /// Each statement must find its rows by the primary key: a scan of the table would make every
-    /// commit as slow as the database is large.
     #[tokio::test]
     async fn writer__should_have_a_large_cache_for_large_commits_only() {
         // Given
@@ -352,6 +350,8 @@ mod tests {
         engine.close().await;
     }
 
+    /// Each statement must find its rows by the primary key: a scan of the table would make every
+    /// commit as slow as the database is large.
     #[tokio::test]
     async fn statements__should_search_by_primary_key() {
         // Given
