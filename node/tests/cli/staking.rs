@@ -17,6 +17,8 @@ use trestle_devnet::{Bitcoind, Options};
 
 use crate::support::{Done, Folder, chmod};
 
+mod again;
+
 const PARAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/global-params.regtest.json");
 /// Where staking begins in these parameters, and a height with room below the next version.
 const START: u64 = 120;
@@ -55,6 +57,17 @@ impl Ground {
         self.bitcoind.fund(&address, sats).await.expect("coins");
         let height = self.bitcoind.height().await.expect("a height");
         self.must_mine(START.saturating_sub(height).max(1)).await;
+    }
+
+    /// Writes the key file `key` of a staker, whose secret is this byte 32 times; gives its P2TR
+    /// address.
+    fn must_make_staker(&self, byte: &str) -> String {
+        let secret = byte.repeat(32);
+        self.folder.write("key", &secret);
+        chmod(&self.folder.path("key"), 0o600);
+        let secp = Secp256k1::new();
+        let key = Keypair::from_seckey_str(&secp, &secret).expect("a key");
+        Address::p2tr(&secp, key.x_only_public_key().0, None, Network::Regtest).to_string()
     }
 
     async fn must_mine(&self, blocks: u64) {
@@ -144,12 +157,7 @@ async fn key_file__should_stake_and_withdraw() {
 #[tokio::test]
 async fn withdraw__should_replace_one_in_the_mempool_if_told_to() {
     let ground = Ground::new().await;
-    let secret = "0909090909090909090909090909090909090909090909090909090909090909";
-    ground.folder.write("key", secret);
-    chmod(&ground.folder.path("key"), 0o600);
-    let secp = Secp256k1::new();
-    let key = Keypair::from_seckey_str(&secp, secret).expect("a key");
-    let p2tr = Address::p2tr(&secp, key.x_only_public_key().0, None, Network::Regtest).to_string();
+    let p2tr = ground.must_make_staker("09");
     ground.must_fund(&p2tr, 700_000).await;
     let with = ["--amount", "600000 sats", "--key-file", "key", "--yes"];
     let staked = ground.must_run(&[&STAKE[..], &with].concat());
@@ -170,7 +178,7 @@ async fn withdraw__should_replace_one_in_the_mempool_if_told_to() {
     assert_eq!(no_dearer.code, 0, "the same transaction once more: {}", no_dearer.stderr);
     let (slow, fast) = (slow.must_json(), fast.must_json());
     assert!(unasked.stderr.contains(txid(&slow)), "{}", unasked.stderr);
-    assert_eq!(fast["replaces"], slow["txid"]);
+    assert_eq!(fast["replaces"], json!([slow["txid"]]));
     let pool = ground.must_call("getrawmempool", json!([])).await;
     assert_eq!(pool, json!([fast["txid"]]));
     ground.must_mine(1).await;
@@ -183,12 +191,7 @@ async fn withdraw__should_replace_one_in_the_mempool_if_told_to() {
 #[tokio::test]
 async fn key_file__should_not_replace_its_stake_in_the_mempool() {
     let ground = Ground::new().await;
-    let secret = "0808080808080808080808080808080808080808080808080808080808080808";
-    ground.folder.write("key", secret);
-    chmod(&ground.folder.path("key"), 0o600);
-    let secp = Secp256k1::new();
-    let key = Keypair::from_seckey_str(&secp, secret).expect("a key");
-    let p2tr = Address::p2tr(&secp, key.x_only_public_key().0, None, Network::Regtest).to_string();
+    let p2tr = ground.must_make_staker("08");
     ground.must_fund(&p2tr, 400_000).await;
     ground.must_fund(&p2tr, 300_000).await;
     let stake = |rate: &'static str| {

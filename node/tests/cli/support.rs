@@ -1,7 +1,7 @@
 //! Runs the real binary in folders of its own.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
@@ -21,6 +21,37 @@ pub(crate) struct Done {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// A command that somebody types answers to.
+pub(crate) struct Terminal {
+    child: Child,
+    shown: String,
+}
+
+impl Terminal {
+    /// Waits until this was shown.
+    pub(crate) fn must_show(&mut self, text: &str) {
+        let mut out = self.child.stdout.take().expect("piped");
+        let mut byte = [0];
+        while !self.shown.contains(text) {
+            let read = out.read(&mut byte).expect("what it shows");
+            assert_ne!(read, 0, "it has ended: {}", self.shown);
+            self.shown.extend(byte.map(char::from));
+        }
+        self.child.stdout = Some(out);
+    }
+
+    /// Types a line, and gives the exit code and all that was shown.
+    pub(crate) fn answer(&mut self, line: &str) -> (i32, String) {
+        let input = self.child.stdin.as_mut().expect("piped");
+        writeln!(input, "{line}").expect("an open terminal");
+        let mut rest = Vec::new();
+        self.child.stdout.take().expect("piped").read_to_end(&mut rest).expect("what it shows");
+        self.shown.push_str(&String::from_utf8_lossy(&rest));
+        let status = self.child.wait().expect("our child");
+        (status.code().unwrap_or(-1), self.shown.clone())
+    }
 }
 
 impl Done {
@@ -78,6 +109,22 @@ impl Folder {
 
     pub(crate) fn run(&self, args: &[&str]) -> Done {
         run(self.command(args))
+    }
+
+    /// A command at a terminal of its own, which asks its questions.
+    pub(crate) fn at_terminal(&self, args: &[&str]) -> Terminal {
+        let quoted = |arg: &&str| format!("'{arg}'");
+        let line: Vec<String> = args.iter().map(quoted).collect();
+        let line = format!("'{}' {}", env!("CARGO_BIN_EXE_trestle"), line.join(" "));
+        let child = Command::new("script")
+            .current_dir(self.dir.path())
+            .args(["--quiet", "--return", "--command", &line, "/dev/null"])
+            .env_remove("TRESTLE_NODE")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script, of util-linux");
+        Terminal { child, shown: String::new() }
     }
 
     /// The config of a node with these roles, in a committee of two, that follows a bitcoind which

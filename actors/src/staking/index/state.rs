@@ -7,7 +7,7 @@ use std::{
 
 use bitcoin::{OutPoint, Txid};
 use trestle_staking::{
-    delegation::{ConfirmedStake, Delegation, Output, StakerKey},
+    delegation::{ConfirmedStake, Delegation, StakerKey},
     tally::{Depth, Position, Totals},
 };
 
@@ -41,10 +41,10 @@ pub(super) struct State {
 pub(super) struct Mark {
     /// Its stake is in the window.
     pub(super) stake: Option<WindowStake>,
-    /// Its unbonding is.
-    pub(super) unbonding: bool,
-    /// Another spend of the staking output is.
-    pub(super) gone: bool,
+    /// The height of its unbonding, if that is.
+    pub(super) unbonding: Option<u32>,
+    /// The height of another spend of the staking output, if that is.
+    pub(super) gone: Option<u32>,
 }
 
 /// A stake in the window.
@@ -58,7 +58,7 @@ pub(super) struct WindowStake {
 
 impl Mark {
     const fn is_empty(&self) -> bool {
-        self.stake.is_none() && !self.unbonding && !self.gone
+        self.stake.is_none() && self.unbonding.is_none() && self.gone.is_none()
     }
 }
 
@@ -88,17 +88,9 @@ impl State {
     /// Whether the window has a spend of the output of a timelock, not above the block at which it
     /// ends.
     pub(super) fn is_leaving(&self, due: &DueKey) -> bool {
-        let mark = self.marks.get(&due.txid).filter(|_| due.output == Output::Staking);
-        if !mark.is_some_and(|mark| mark.unbonding || mark.gone) {
-            return false;
-        }
-        let spends = |entry: &Entry| match entry {
-            Entry::Staked(_) => false,
-            Entry::Unbonded { key, .. } => *key.txid == due.txid,
-            Entry::Left { key, from, .. } => *key.txid == due.txid && from.is_staking(),
-        };
-        let up_to = (self.head.unconfirmed_from..=due.at).count();
-        self.window.iter().take(up_to).any(|block| block.entries.iter().any(spends))
+        let mark = self.marks.get(&due.txid).filter(|_| due.output.is_staking());
+        let mut spends = mark.into_iter().flat_map(|mark| [mark.unbonding, mark.gone]).flatten();
+        spends.any(|height| height <= due.at)
     }
 
     /// Where a delegation is, by its confirmed facts and the window.
@@ -111,8 +103,8 @@ impl State {
             }
         };
         raise(&mut at.stake, mark.stake.is_some());
-        raise(&mut at.unbonding, mark.unbonding);
-        raise(&mut at.gone, mark.gone);
+        raise(&mut at.unbonding, mark.unbonding.is_some());
+        raise(&mut at.gone, mark.gone.is_some());
         at
     }
 
@@ -132,11 +124,12 @@ impl State {
             }
             Entry::Unbonded { key, unbonding, .. } => {
                 self.unbondings.insert(*unbonding.txid, *key);
-                self.mark(*key.txid, |mark| mark.unbonding = true);
+                self.mark(*key.txid, |mark| mark.unbonding = Some(unbonding.height));
             }
-            Entry::Left { key, from, .. } => {
-                self.mark(*key.txid, |mark| mark.gone |= from.is_staking());
+            Entry::Left { key, from, exit } if from.is_staking() => {
+                self.mark(*key.txid, |mark| mark.gone = Some(exit.by.height));
             }
+            Entry::Left { .. } => {}
         }
     }
 
@@ -146,11 +139,12 @@ impl State {
             Entry::Staked(stake) => self.mark(*stake.txid, |mark| mark.stake = None),
             Entry::Unbonded { key, unbonding, .. } => {
                 self.unbondings.remove(&*unbonding.txid);
-                self.mark(*key.txid, |mark| mark.unbonding = false);
+                self.mark(*key.txid, |mark| mark.unbonding = None);
             }
-            Entry::Left { key, from, .. } => {
-                self.mark(*key.txid, |mark| mark.gone &= !from.is_staking());
+            Entry::Left { key, from, .. } if from.is_staking() => {
+                self.mark(*key.txid, |mark| mark.gone = None);
             }
+            Entry::Left { .. } => {}
         }
     }
 }

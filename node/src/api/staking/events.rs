@@ -59,6 +59,7 @@ pub(in crate::api) async fn staking_events_page(
         return Err(StakingError::bad(format!("invalid limit: expected 1 to {MOST}")));
     }
     let limit = u32::try_from(limit).unwrap_or(READ);
+    there_is(after, last_event(&state).await?)?;
     let rows = query::events(state.store.as_ref(), after, limit + 1).await?;
     let full = rows.len() > limit as usize;
     let shown: Vec<_> =
@@ -86,17 +87,9 @@ pub(in crate::api) async fn staking_events(
 ) -> Result<Response, StakingError> {
     let place =
         state.stream_place().ok_or_else(|| StakingError::too_many("too many open streams"))?;
-    let last = query::head(state.store.as_ref()).await?.map_or(0, |head| head.last_event);
-    let after = match after(&headers, &input)? {
-        Some(after) if after > last => {
-            return Err(StakingError::bad(format!(
-                "there is no event {after} yet, the last is {last}: if the events were numbered \
-                 anew, begin with after=0"
-            )));
-        }
-        Some(after) => after,
-        None => last,
-    };
+    let last = last_event(&state).await?;
+    let after = after(&headers, &input)?.unwrap_or(last);
+    there_is(after, last)?;
     let mut follow = Follow::new(&state, after);
     follow.place = Some(place);
     let events = futures::stream::unfold(follow, |mut follow| async move {
@@ -105,6 +98,21 @@ pub(in crate::api) async fn staking_events(
         Some((Ok::<_, Infallible>(sse.unwrap_or_else(not_json)), follow))
     });
     Ok(Stream::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
+}
+
+async fn last_event(state: &StakingState) -> Result<u64, StakingError> {
+    Ok(query::head(state.store.as_ref()).await?.map_or(0, |head| head.last_event))
+}
+
+/// Refuses a number above the last: its reader would wait for events that it has missed already.
+fn there_is(after: u64, last: u64) -> Result<(), StakingError> {
+    if after <= last {
+        return Ok(());
+    }
+    Err(StakingError::bad(format!(
+        "there is no event {after} yet, the last is {last}: if the events were numbered anew, begin \
+         with after=0"
+    )))
 }
 
 fn not_json(_: axum::Error) -> Sse {

@@ -1,5 +1,7 @@
 //! Amounts, fee rates, keys and outpoints of staking as people write them.
 
+use std::fmt;
+
 use bitcoin::{Amount, FeeRate, OutPoint, XOnlyPublicKey};
 
 use crate::cli::units;
@@ -55,6 +57,13 @@ impl Rate {
     /// In sat/vB with all its decimals, as bitcoind takes it.
     pub(super) fn decimal(self) -> String {
         format!("{}.{:03}", self.per_kvb / 1_000, self.per_kvb % 1_000)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimal = self.decimal();
+        write!(f, "{} sat/vB", decimal.trim_end_matches('0').trim_end_matches('.'))
     }
 }
 
@@ -134,6 +143,9 @@ mod tests {
         assert_eq!((rate.decimal().as_str(), rate.rate().to_sat_per_kwu()), ("2.500", 625));
         let rate = Rate::parse("1.001").expect("a rate");
         assert_eq!((rate.decimal().as_str(), rate.rate().to_sat_per_kwu()), ("1.001", 251));
+        for (text, shown) in [("2.5", "2.5 sat/vB"), ("10", "10 sat/vB"), ("0.25", "0.25 sat/vB")] {
+            assert_eq!(Rate::parse(text).expect("a rate").to_string(), shown);
+        }
     }
 
     #[test]

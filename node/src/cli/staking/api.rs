@@ -188,8 +188,10 @@ fn refused(status: StatusCode, body: &[u8]) -> CliError {
             error.body.code = fault.error_code;
             error
         }
-        Err(_) => CliError::new(exit, format!("the API answered {status}"))
-            .hint("is this the address of a coordinator with [staking] in its config?"),
+        Err(_) => CliError::new(exit, format!("the API answered {status}")).hint(
+            "is this a coordinator with [staking] in its config? With the config of another node \
+                 give --api URL, the address of a coordinator, as well",
+        ),
     }
 }
 

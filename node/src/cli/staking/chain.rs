@@ -2,7 +2,10 @@
 //!
 //! Always holds: its network is known before anything is built for it.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use bitcoin::{
     Amount, Block, BlockHash, FeeRate, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid,
@@ -25,6 +28,11 @@ use crate::{
 const NOT_FOUND: i64 = -5;
 /// A password in a file.
 const MAX_SECRET: usize = 4_096;
+/// bitcoind's code for a scan of the UTXO set while another one runs, and for other things.
+const SCANNING: i64 = -8;
+/// How long another scan is waited for, and how often bitcoind is asked.
+const PATIENCE: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_millis(250);
 /// Blocks within which a transaction without a given rate is to confirm.
 const TARGET: u16 = 6;
 
@@ -219,7 +227,7 @@ impl Chain {
             height: u32,
             unspents: Vec<Scanned>,
         }
-        let scan: Scan = self.call("scantxoutset", json!(["start", descriptors])).await?;
+        let scan: Scan = self.scanned(descriptors).await?;
         let tip = scan.height;
         let ripe =
             |coin: &Scanned| !coin.coinbase || tip.saturating_sub(coin.height) >= MATURITY - 1;
@@ -236,6 +244,25 @@ impl Chain {
         Ok(free)
     }
 
+    /// bitcoind does one scan at a time, whoever asked for it.
+    async fn scanned<T: DeserializeOwned>(&self, descriptors: &[String]) -> Result<T, CliError> {
+        let begun = Instant::now();
+        loop {
+            match self.client.call("scantxoutset", json!(["start", descriptors])).await {
+                Err(error) if is_scanning(&error) => {
+                    if begun.elapsed() > PATIENCE {
+                        return Err(told(error).hint(
+                            "bitcoind still looks for somebody else's coins: try again later, or \
+                             name the coins with --coin",
+                        ));
+                    }
+                    tokio::time::sleep(AGAIN).await;
+                }
+                done => return done.map_err(told),
+            }
+        }
+    }
+
     /// Those that no transaction in the mempool spends.
     async fn free(&self, coins: &[(OutPoint, TxOut)]) -> Result<Vec<(OutPoint, TxOut)>, CliError> {
         let places: Vec<OutPoint> = coins.iter().map(|(at, _)| *at).collect();
@@ -244,16 +271,8 @@ impl Chain {
         Ok(free.map(|(coin, _)| coin.clone()).collect())
     }
 
-    /// A transaction in the mempool that spends one of these coins.
-    pub(super) async fn spender_in_mempool(
-        &self,
-        coins: &[OutPoint],
-    ) -> Result<Option<Txid>, CliError> {
-        Ok(self.spenders(coins).await?.into_iter().flatten().next())
-    }
-
     /// For each coin the transaction in the mempool that spends it.
-    async fn spenders(&self, coins: &[OutPoint]) -> Result<Vec<Option<Txid>>, CliError> {
+    pub(super) async fn spenders(&self, coins: &[OutPoint]) -> Result<Vec<Option<Txid>>, CliError> {
         #[derive(Deserialize)]
         struct Spending {
             spendingtxid: Option<Txid>,
@@ -272,6 +291,20 @@ impl Chain {
             spenders.extend(told.into_iter().map(|told| told.spendingtxid));
         }
         Ok(spenders)
+    }
+
+    /// How many transactions of the mempool spend outputs of this one, or outputs of those.
+    pub(super) async fn descendants(&self, txid: Txid) -> Result<u64, CliError> {
+        #[derive(Deserialize)]
+        struct Entry {
+            descendantcount: u64,
+        }
+        match self.client.call::<Entry>("getmempoolentry", json!([txid])).await {
+            // It counts itself.
+            Ok(entry) => Ok(entry.descendantcount.saturating_sub(1)),
+            Err(RpcError::Call { code: NOT_FOUND, .. }) => Ok(0),
+            Err(error) => Err(told(error)),
+        }
     }
 
     /// A transaction by its id, with the height of its block; not all bitcoinds find all.
@@ -325,6 +358,10 @@ impl Chain {
     }
 }
 
+fn is_scanning(error: &RpcError) -> bool {
+    matches!(error, RpcError::Call { code: SCANNING, message, .. } if message.contains("in progress"))
+}
+
 fn told(error: RpcError) -> CliError {
     let text = format!("bitcoind: {error}");
     match error {
@@ -341,3 +378,6 @@ fn told(error: RpcError) -> CliError {
 fn unreachable(error: trestle_actors::ports::ChainError) -> CliError {
     CliError::new(Exit::Unreachable, error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,7 +155,8 @@ impl<'p> Finder<'p> {
 
     /// Why an output cannot be had, as far as bitcoind knows.
     async fn spent(&self, at: OutPoint) -> CliError {
-        if let Ok(Some(by)) = self.chain.spender_in_mempool(&[at]).await {
+        let spenders = self.chain.spenders(&[at]).await.unwrap_or_default();
+        if let Some(by) = spenders.into_iter().flatten().next() {
             let what = format!("{by}, which is in no block yet, spends output {at}");
             return CliError::failed(what).hint(
                 "wait for it; or, if it is a withdrawal that pays too little to get into a block, \
@@ -173,8 +174,14 @@ impl<'p> Finder<'p> {
         Ok(self.chain.height().await?.saturating_sub(confirmations - 1))
     }
 
+    /// A stake under the rules of its block, or else under those of any other version: one that came
+    /// into a block too early or too late counts for nothing, and is its staker's all the same.
     fn as_stake(&self, placed: &Placed) -> Option<Found<'p>> {
-        found(self.params, &placed.transaction, placed.height)
+        let Placed { transaction, height } = placed;
+        found(self.params, transaction, *height).or_else(|| {
+            let under = |params| found_under(params, transaction, *height);
+            self.params.versions().iter().rev().find_map(under)
+        })
     }
 }
 
@@ -197,7 +204,14 @@ fn found<'p>(
     transaction: &Transaction,
     height: u32,
 ) -> Option<Found<'p>> {
-    let params = params.params_at(height)?;
+    found_under(params.params_at(height)?, transaction, height)
+}
+
+fn found_under<'p>(
+    params: &'p VersionParams,
+    transaction: &Transaction,
+    height: u32,
+) -> Option<Found<'p>> {
     match identify(transaction, params) {
         // One that the rules do not allow is its staker's all the same.
         Identified::Stake(stake) | Identified::Invalid { stake, .. } => {

@@ -133,7 +133,7 @@ impl<'a> Sent<'a> {
             return Err(self.replaced(height, spender));
         }
         let coins: Vec<OutPoint> = self.coins.iter().copied().collect();
-        Ok(match self.chain.spender_in_mempool(&coins).await? {
+        Ok(match self.chain.spenders(&coins).await?.into_iter().flatten().next() {
             Some(other) => {
                 format!("{other} in the mempool spends its coins: one of them will stay")
             }

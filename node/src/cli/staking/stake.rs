@@ -10,29 +10,27 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::json;
 use trestle_staking::{
-    GlobalParams, Stake, VersionParams,
+    Stake, VersionParams,
     identify::{Identified, identify},
     tx::{Funding, StakePlan},
 };
 
 use super::{
     amount::{Rate, amount, both, key, outpoint},
-    api::{Api, ApiArgs},
+    api::ApiArgs,
     chain::{Chain, ChainArgs},
     coins::{Coin, choose},
     confirm::ConfirmArgs,
     follow::{FollowArgs, Sent},
+    ground::Ground,
     key::StakerKey,
     local::{self, Addresses},
     psbt,
     rules::{self, RulesArgs},
     wallet,
-    warnings::{Situation, Warning, warnings},
+    warnings::{Kind, Warning},
 };
-use crate::{
-    api::staking::dto::FinalityProviderDto,
-    cli::{CliError, output::Output, table::pairs},
-};
+use crate::cli::{CliError, output::Output, table::pairs};
 
 /// What is staked, and who pays and signs.
 #[derive(Debug, Args)]
@@ -119,14 +117,6 @@ struct Done {
     state: Option<String>,
 }
 
-/// What the stake is built from.
-struct Ground<'a> {
-    chain: &'a Chain,
-    params: &'a VersionParams,
-    plan: StakePlan,
-    rate: Rate,
-}
-
 /// A stake that is paid for, and not signed.
 struct Draft {
     psbt: Psbt,
@@ -144,36 +134,25 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
     let chain = args.chain.connect(args.api.config_file()).await?;
     let next = chain.height().await?.saturating_add(1);
     let params = rules::at(&all, next)?;
-    let differs = match &api {
-        Some(api) => rules::compare(api, &all, next).await?,
-        None if args.api.node.is_given() => Some(
-            "the node does not run, so nothing says whether the network has these parameters still: \
-             start it, or give --api URL"
-                .into(),
-        ),
-        None => None,
-    };
     let file = args.payer.key_file.as_deref();
     let key = file.map(|file| StakerKey::read(file, Some(chain.network()))).transpose()?;
     let staker = args.staker(&chain, key.as_ref()).await?;
     let provider = args.provider;
     let plan =
         StakePlan { staker, finality_provider: provider, value: args.amount, time: args.time };
-    // Before any coin is looked for: what the rules refuse needs none.
-    plan.outputs(params).map_err(refused)?;
     let rate = chain.rate(args.fee_rate).await?;
-    let ground = Ground { chain: &chain, params, plan, rate };
+    let api = api.as_ref();
+    let ground = Ground { chain: &chain, api, all: &all, next, params, plan, rate };
+    let differs = ground.compared().await?;
+    // Before any coin is looked for: what the rules refuse needs none.
+    ground.plan.outputs(params).map_err(refused)?;
     let draft = args.draft(&ground, key.as_ref()).await?;
     let stake = check(&draft.psbt.unsigned_tx, &ground)?;
-    let known = Known::ask(api.as_ref(), &provider).await?;
-    let mut found = warnings(&known.situation(&all, &ground, next, draft.fee).await?);
-    if args.payer.psbt_out.is_some() && !psbt::keeps_id(&draft.psbt) {
-        let text = "an input is not native segwit: the stake's id is known once it is signed";
-        found.push(Warning { overflow: false, text: text.into() });
-    }
-    let more = differs.into_iter().chain(args.is_anothers(key.as_ref(), &staker));
-    found.extend(more.map(|text| Warning { overflow: false, text }));
+    let fee = Amount::from_sat(draft.fee);
     let keeps_id = psbt::keeps_id(&draft.psbt);
+    let mut found = ground.warnings(fee).await?;
+    found.extend(differs);
+    found.extend(args.warnings(&ground, key.as_ref(), keeps_id));
     for warning in &found {
         let kind = if warning.overflow { "OVERFLOW" } else { "warning" };
         output.note(&format!("{kind}: {}", warning.text));
@@ -190,11 +169,12 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
     let signed = args.sign(&chain, draft, key.as_ref()).await?;
     // Its id is another now where a coin is spent through a signature script.
     let stake = check(&signed, &ground)?;
+    ground.is_still_so(&signed, fee, &done.warnings).await?;
     chain.broadcast(&signed).await?;
     done.txid = Some(stake.outpoint.txid.to_string());
     done.broadcast = true;
     done.tx_hex = Some(serialize_hex(&signed));
-    if let (true, Some(api)) = (args.follow.wanted(), &api) {
+    if let (true, Some(api)) = (args.follow.wanted(), api) {
         output.note(&format!("sent: {}", stake.outpoint.txid));
         let until = ["active", "unbonding", "unbonded", "withdrawn", "slashed", "spent_otherwise"];
         let at = stake.outpoint;
@@ -222,15 +202,33 @@ impl StakeArgs {
         }
     }
 
-    /// Told where the stake goes to another key than the one that pays and signs.
-    fn is_anothers(&self, key: Option<&StakerKey>, staker: &XOnlyPublicKey) -> Option<String> {
-        key.filter(|key| key.x_only() != *staker).map(|key| {
-            format!(
+    /// What is to know about how it was asked for.
+    fn warnings(
+        &self,
+        ground: &Ground<'_>,
+        key: Option<&StakerKey>,
+        keeps_id: bool,
+    ) -> Vec<Warning> {
+        let mut found = Vec::new();
+        if ground.api.is_none() && self.api.node.is_given() {
+            let text = "the node does not run, so nothing says whether the network has these \
+                        parameters still: start it, or give --api URL";
+            found.push(Warning::new(Kind::Parameters, text.into()));
+        }
+        let staker = ground.plan.staker;
+        if let Some(key) = key.filter(|key| key.x_only() != staker) {
+            let text = format!(
                 "the stake belongs to {staker}, and the key of --key-file is {}: only who has the \
                  former can unbond and withdraw it",
                 key.x_only()
-            )
-        })
+            );
+            found.push(Warning::new(Kind::Owner, text));
+        }
+        if self.payer.psbt_out.is_some() && !keeps_id {
+            let text = "an input is not native segwit: the stake's id is known once it is signed";
+            found.push(Warning::new(Kind::Id, text.into()));
+        }
+        found
     }
 
     /// The transaction with its coins, from whoever pays.
@@ -364,49 +362,6 @@ fn check(transaction: &Transaction, ground: &Ground<'_>) -> Result<Stake, CliErr
         (other, _) => Err(CliError::failed(format!(
             "the transaction is not the stake that was asked for: {other:?}"
         ))),
-    }
-}
-
-/// What the API says before a stake.
-struct Known {
-    tvl: Option<(u64, u64)>,
-    registered: Option<bool>,
-}
-
-impl Known {
-    async fn ask(api: Option<&Api>, provider: &XOnlyPublicKey) -> Result<Self, CliError> {
-        let Some(api) = api else { return Ok(Self { tvl: None, registered: None }) };
-        let stats = api.stats().await?;
-        let key = provider.to_string();
-        let found: Option<Vec<FinalityProviderDto>> =
-            api.get("/v1/finality-providers", &[("fp_btc_pk", &key)]).await?.data;
-        let known = |entry: &FinalityProviderDto| {
-            entry.btc_pk == key && !entry.description.moniker.is_empty()
-        };
-        Ok(Self {
-            tvl: Some((stats.active_tvl, stats.unconfirmed_tvl)),
-            registered: Some(found.is_some_and(|found| found.iter().any(known))),
-        })
-    }
-
-    async fn situation<'a>(
-        &self,
-        all: &'a GlobalParams,
-        ground: &Ground<'a>,
-        next: u32,
-        fee: u64,
-    ) -> Result<Situation<'a>, CliError> {
-        Ok(Situation {
-            all,
-            params: ground.params,
-            next,
-            tvl: self.tvl,
-            value: ground.plan.value,
-            fee: Amount::from_sat(fee),
-            rate: ground.rate.rate(),
-            least: ground.chain.least_rate().await?,
-            registered: self.registered,
-        })
     }
 }
 

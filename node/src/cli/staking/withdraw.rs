@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use bitcoin::{
-    Address, Amount, OutPoint, Psbt, Transaction, Txid, address::NetworkUnchecked,
-    bip32::KeySource, consensus::encode::serialize_hex, secp256k1::schnorr::Signature,
+    Address, Amount, Psbt, Transaction, Txid, address::NetworkUnchecked, bip32::KeySource,
+    consensus::encode::serialize_hex, secp256k1::schnorr::Signature,
 };
 use clap::Args;
 use serde::Serialize;
@@ -21,6 +21,7 @@ use super::{
     find::Finder,
     key::StakerKey,
     psbt,
+    replace::Replaced,
     rules::RulesArgs,
     signer::SignerArgs,
     wallet,
@@ -72,9 +73,9 @@ struct Done {
     tx_hex: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     psbt: Option<PathBuf>,
-    /// What it takes the place of.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replaces: Option<String>,
+    /// What it takes the place of in the mempool.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replaces: Vec<String>,
 }
 
 pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliError> {
@@ -100,25 +101,20 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
         .map_err(|e| CliError::failed(format!("the withdrawal: {e}")))?;
     let left = withdrawal.transaction().output[0].value;
     let fee = value - left;
-    let txid = withdrawal.transaction().compute_txid();
-    let spends = withdrawal.transaction().input.iter().map(|input| input.previous_output);
-    let spends: Vec<OutPoint> = spends.collect();
-    let before = chain.spender_in_mempool(&spends).await?.filter(|before| *before != txid);
+    let replaced = Replaced::by(&chain, withdrawal.transaction()).await?;
     let mut done = Done {
-        txid: txid.to_string(),
+        txid: withdrawal.transaction().compute_txid().to_string(),
         inputs: args.txids.len(),
         to: to.to_string(),
         value_sats: left.to_sat(),
         fee_sats: fee.to_sat(),
-        warnings: dear(fee, value).into_iter().collect(),
+        warnings: dear(fee, value).into_iter().chain(replaced.warnings.clone()).collect(),
         broadcast: false,
         tx_hex: None,
         psbt: None,
-        replaces: before.map(|txid| txid.to_string()),
+        replaces: replaced.txids.iter().map(Txid::to_string).collect(),
     };
-    if let Some(before) = &done.replaces {
-        output.note(&format!("replaces  {before}"));
-    }
+    done.replaces.iter().for_each(|before| output.note(&format!("replaces  {before}")));
     done.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
     if let Some(file) = &args.signer.psbt_out {
         let origin = args.key_origin.clone().unwrap_or_default();
@@ -129,6 +125,7 @@ pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliEr
     output.note(&format!("withdraw  {} to {to}\nfee       {}", both(left), both(fee)));
     args.confirm.ask(output, "Sign and send it?", args.signer.reads_stdin())?;
     let signed = args.sign(&chain, withdrawal).await?;
+    replaced.is_still_so(&chain, &signed).await?;
     chain.broadcast(&signed).await?;
     done.broadcast = true;
     done.tx_hex = Some(serialize_hex(&signed));

@@ -7,6 +7,7 @@ use bitcoin::{
     secp256k1::{XOnlyPublicKey, schnorr::Signature},
 };
 use thiserror::Error;
+use trestle_chain::weight;
 
 use super::{
     psbt::{Signer, psbt},
@@ -142,7 +143,7 @@ impl Withdrawal {
         Ok(withdrawal.build())
     }
 
-    /// Everything to `to`, less the fee of the signed transaction's weight at this rate.
+    /// Everything to `to`, less the fee of the signed transaction's virtual bytes at this rate.
     ///
     /// # Errors
     /// [`WithdrawError`].
@@ -152,7 +153,7 @@ impl Withdrawal {
         rate: FeeRate,
     ) -> Result<Self, WithdrawError> {
         let weight = Self::gross(from.clone(), to.clone())?.build().weight();
-        let fee = rate.fee_wu(weight).unwrap_or(Amount::MAX_MONEY);
+        let fee = weight::fee(rate, weight).unwrap_or(Amount::MAX_MONEY);
         Self::with_fee(from, to, fee)
     }
 

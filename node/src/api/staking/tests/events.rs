@@ -159,6 +159,10 @@ async fn stream__should_refuse_a_number_that_is_not_there() {
     let api = Api::start(history().await).await;
     let ahead = api.get("/v1/staking/events?after=999").await;
     is_fault(&ahead, 400, "BAD_REQUEST", "there is no event 999 yet");
+    for name in ["after", "pagination_key"] {
+        let ahead = api.get(&format!("/v1/staking/events/page?{name}=999")).await;
+        is_fault(&ahead, 400, "BAD_REQUEST", "there is no event 999 yet");
+    }
     let header = api.request("/v1/staking/events").header("last-event-id", "x");
     let wrong = must_read(header.send().await.expect("an answer")).await;
     is_fault(&wrong, 400, "BAD_REQUEST", "invalid Last-Event-ID");

@@ -84,7 +84,7 @@ async fn inputs__should_take_what_clients_may_send() {
             key(1).to_string().to_uppercase()
         ),
         "/v1/finality-providers?sort=&fp_btc_pk=".into(),
-        "/v1/staking/events/page?after=18446744073709551615".into(),
+        "/v1/staking/events/page?after=0&pagination_key=0&limit=500".into(),
     ] {
         api.must_get(&path).await;
     }

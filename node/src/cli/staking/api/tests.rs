@@ -77,5 +77,10 @@ async fn faults__should_keep_their_code() {
     let error = api.post("/refused", &json!({})).await.expect_err("it was refused");
     assert_eq!((error.exit, error.body.code.as_str()), (Exit::Refused, "FORBIDDEN"));
     let error = api.get::<Value>("/nothing", &[]).await.expect_err("no such path");
-    assert!(error.body.hint.is_some_and(|hint| hint.contains("address of a coordinator")));
+    assert!(
+        error
+            .body
+            .hint
+            .is_some_and(|hint| hint.contains("--api URL, the address of a coordinator"))
+    );
 }

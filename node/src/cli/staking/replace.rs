@@ -1,0 +1,79 @@
+//! What a transaction takes the place of in the mempool.
+//!
+//! Always holds: only what its owner was shown is replaced, so that two withdrawals begun at once do
+//! not push each other out unseen.
+
+use std::collections::BTreeSet;
+
+use bitcoin::{OutPoint, Transaction, Txid};
+
+use super::chain::Chain;
+use crate::cli::CliError;
+
+/// The transactions of the mempool that spend what another one is to spend.
+pub(super) struct Replaced {
+    pub(super) txids: BTreeSet<Txid>,
+    /// What its owner should know before.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Replaced {
+    pub(super) async fn by(chain: &Chain, transaction: &Transaction) -> Result<Self, CliError> {
+        let coins = coins(transaction);
+        let txids = others(chain, transaction).await?;
+        let mut warnings = Vec::new();
+        for txid in &txids {
+            let before = chain.transaction(*txid, None).await?.map(|(before, _)| before);
+            let left = before.iter().flat_map(|before| &before.input);
+            let left: BTreeSet<OutPoint> =
+                left.map(|input| input.previous_output).filter(|at| !coins.contains(at)).collect();
+            warnings.extend((!left.is_empty()).then(|| stays(txid, &left)));
+            let count = chain.descendants(*txid).await?;
+            warnings.extend((count > 0).then(|| {
+                format!(
+                    "{count} transaction(s) in the mempool spend what {txid} pays, and go with it"
+                )
+            }));
+        }
+        Ok(Self { txids, warnings })
+    }
+
+    /// Refuses to send a transaction that would replace more than was shown.
+    pub(super) async fn is_still_so(
+        &self,
+        chain: &Chain,
+        signed: &Transaction,
+    ) -> Result<(), CliError> {
+        match others(chain, signed).await?.difference(&self.txids).next() {
+            Some(other) => {
+                let what = format!(
+                    "nothing was sent: {other}, which is in the mempool by now, withdraws the same"
+                );
+                Err(CliError::failed(what)
+                    .hint("wait for it; or replace it with --replace and a higher --fee-rate"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn coins(transaction: &Transaction) -> BTreeSet<OutPoint> {
+    transaction.input.iter().map(|input| input.previous_output).collect()
+}
+
+/// Who in the mempool spends its coins, itself left out.
+async fn others(chain: &Chain, transaction: &Transaction) -> Result<BTreeSet<Txid>, CliError> {
+    let txid = transaction.compute_txid();
+    let coins: Vec<OutPoint> = coins(transaction).into_iter().collect();
+    let spenders = chain.spenders(&coins).await?;
+    Ok(spenders.into_iter().flatten().filter(|by| *by != txid).collect())
+}
+
+fn stays(txid: &Txid, left: &BTreeSet<OutPoint>) -> String {
+    let left: Vec<String> = left.iter().map(OutPoint::to_string).collect();
+    format!(
+        "{txid} also spends {}, which this does not: that stays where it is until it is withdrawn \
+         again",
+        left.join(", ")
+    )
+}
