@@ -8,6 +8,7 @@
 //! a refusal stores nothing and uses no nonce; the same request gives the same bytes again.
 
 mod actor;
+pub(crate) mod away;
 mod budget;
 mod dkg;
 mod ingress;

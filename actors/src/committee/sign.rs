@@ -7,7 +7,7 @@ use trestle_chain::policy::Proposal;
 use trestle_keys::{hash::tagged, signer};
 use trestle_store::Batch;
 use trestle_wire::{
-    BootId, Hash32, KeyRef, Peer, codec,
+    BootId, Hash32, KeyRef, Peer, SessionId, codec,
     committee::{
         MAX_BATCH,
         sign::{
@@ -38,9 +38,7 @@ enum Answer {
 
 impl CommitteeActor {
     pub(super) fn make_nonces(&mut self, from: Peer, request: &NonceRequest) {
-        let count = usize::from(request.count).min(MAX_BATCH);
-        if !self.within_budget(from, count) || self.rollback {
-            self.count_refusal(RefusalCode::Busy);
+        if !self.may_have_nonces(from, request) {
             return;
         }
         let Some(seat) = self.seats.get(&request.key.committee) else { return };
@@ -49,6 +47,20 @@ impl CommitteeActor {
             self.send_status(from, &request.key.committee);
             return;
         }
+        self.offer_nonces(from, index, request);
+    }
+
+    pub(super) fn may_have_nonces(&mut self, from: Peer, request: &NonceRequest) -> bool {
+        let may = self.within_budget(from, how_many(request)) && !self.rollback;
+        if !may {
+            self.count_refusal(RefusalCode::Busy);
+        }
+        may
+    }
+
+    /// Offers nonces, if the share is open.
+    pub(super) fn offer_nonces(&mut self, from: Peer, index: u16, request: &NonceRequest) {
+        let count = how_many(request);
         let Some((first, commitments)) = self.setup.vault.make_nonces(&request.key, from, count)
         else {
             return;
@@ -66,11 +78,7 @@ impl CommitteeActor {
         let committee = key.committee.clone();
         let message = match self.answer(from, index, request).await? {
             Answer::Shares(shares) => SignShares { session, attempt, key, index, shares }.into(),
-            Answer::Refused(Refused { code, detail, binding }) => {
-                tracing::info!(%key, reason = code.label(), detail, "request to sign refused");
-                self.count_refusal(code);
-                SignRefused { session, attempt, key, index, code, detail, binding }.into()
-            }
+            Answer::Refused(refused) => self.refuse(session, attempt, key, index, refused).into(),
         };
         self.setup.network.offer(from, message);
         if self.sequence > decided {
@@ -79,6 +87,21 @@ impl CommitteeActor {
             self.send_status(from, &committee);
         }
         Ok(())
+    }
+
+    /// A refusal, told and counted.
+    pub(super) fn refuse(
+        &self,
+        session: SessionId,
+        attempt: u32,
+        key: KeyRef,
+        index: u16,
+        refused: Refused,
+    ) -> SignRefused {
+        let Refused { code, detail, binding } = refused;
+        tracing::info!(%key, reason = code.label(), detail, "request to sign refused");
+        self.count_refusal(code);
+        SignRefused { session, attempt, key, index, code, detail, binding }
     }
 
     async fn answer(
@@ -293,6 +316,10 @@ impl CommitteeActor {
     fn count_refusal(&self, code: RefusalCode) {
         self.setup.metrics.refused.get_or_create(&Reason { reason: code.label() }).inc();
     }
+}
+
+fn how_many(request: &NonceRequest) -> usize {
+    usize::from(request.count).min(MAX_BATCH)
 }
 
 fn burn_key(key: &KeyRef, boot: BootId, coordinator: Peer, first: u64) -> BurnKey {

@@ -63,6 +63,8 @@ pub struct CoordinatorActor {
     pub(super) retries: BTreeMap<Hash32, u64>,
     /// How often such a payment was tried since it last got on.
     pub(super) stalls: BTreeMap<Hash32, u32>,
+    /// Who refused a payment whose last session was ended because too few others were there.
+    pub(super) refusers: BTreeMap<Hash32, BTreeSet<u16>>,
     /// What members say they have bound.
     pub(super) bindings: Bindings,
     /// When this boot's open payments were asked for.
@@ -96,6 +98,7 @@ impl CoordinatorActor {
             announcements: BTreeMap::new(),
             retries: BTreeMap::new(),
             stalls: BTreeMap::new(),
+            refusers: BTreeMap::new(),
             bindings: Bindings::default(),
             accepted_ms: BTreeMap::new(),
             tip: 0,
@@ -117,6 +120,7 @@ impl CoordinatorActor {
         self.announcements.clear();
         self.retries.clear();
         self.stalls.clear();
+        self.refusers.clear();
         self.bindings = Bindings::default();
         self.jobs.clear();
         let params = Arc::clone(&self.setup.params);
@@ -215,7 +219,7 @@ impl CoordinatorActor {
         match input {
             CoordinatorInput::Received(inbound) => ack = self.receive(inbound).await?,
             CoordinatorInput::Connected(peer) => self.peer_connected(peer),
-            CoordinatorInput::Lost(peer) => self.peer_lost(peer),
+            CoordinatorInput::Lost(peer) => self.peer_lost(peer).await?,
             CoordinatorInput::Request(request) => self.request(request).await?,
             CoordinatorInput::Tip(height) => self.tip = height,
             CoordinatorInput::Steps { committee, feed, steps } => {

@@ -109,6 +109,7 @@ impl CoordinatorActor {
             self.payments.remove(id);
             self.retries.remove(id);
             self.stalls.remove(id);
+            self.refusers.remove(id);
             self.accepted_ms.remove(id);
             self.bindings.forget(id);
         }

@@ -2,7 +2,7 @@
 
 use trestle_store::Batch;
 use trestle_wire::{
-    Ack, KeyRef, Message, MessageId, Peer, Refusal,
+    Ack, KeyRef, Message, MessageId, Peer, Refusal, SessionId,
     committee::{
         key::{KeyFetch, MemberStatus},
         sign::{NonceOffer, NonceRequest},
@@ -183,25 +183,24 @@ impl CoordinatorActor {
     /// A peer came back: what is owed to it is tried at once.
     pub(super) fn peer_connected(&mut self, peer: Peer) {
         let now = self.now();
-        let short = |actor: &Self| -> Vec<_> {
-            let waiting = actor.retries.keys().copied();
-            waiting.filter(|id| actor.too_few(id).is_some()).collect()
-        };
-        let before = short(self);
+        let before = self.lacking();
         self.members_of(peer).for_each(|member| member.away = false);
         for owed in self.announcements.values_mut().filter(|owed| owed.to == peer) {
             owed.next_ms = now;
         }
         // Only what waited for this one: a peer must not decide how often members are asked.
-        let after = short(self);
-        for id in before.into_iter().filter(|id| !after.contains(id)) {
-            self.retries.insert(id, now);
-        }
+        let after = self.lacking();
+        before.difference(&after).for_each(|id| self.lacks_no_more(*id));
     }
 
     /// Its last connection has gone.
-    pub(super) fn peer_lost(&mut self, peer: Peer) {
+    pub(super) async fn peer_lost(&mut self, peer: Peer) -> Result<(), Fault> {
         self.members_of(peer).for_each(|member| member.away = true);
+        let sessions: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in sessions {
+            self.end_if_in_vain(id).await?;
+        }
+        Ok(())
     }
 
     /// The places that a peer has in committees.

@@ -7,7 +7,8 @@
 //!
 //! Always holds: a payment's state is stored before members are asked to sign what is in it; a key
 //! is stored, with what is owed to every member, before anyone hears that it is usable; whatever a
-//! member sends can at most cost that member its place in a session.
+//! member sends can at most cost that member its place in a session, and end a session that cannot do
+//! without members that are away.
 
 mod actor;
 mod bindings;
@@ -17,6 +18,7 @@ mod dkg;
 mod finals;
 pub mod ingress;
 mod input;
+mod lacking;
 mod learn;
 mod members;
 pub mod metrics;

@@ -304,18 +304,6 @@ impl CoordinatorActor {
         Ok(())
     }
 
-    /// Why nothing can be signed now: too few members are connected.
-    pub(super) fn too_few(&self, id: &Hash32) -> Option<String> {
-        let row = self.payments.get(id)?;
-        let seat = self.seats.get(&row.committee)?;
-        let away: Vec<u16> =
-            seat.members.iter().filter(|(_, one)| one.away).map(|(index, _)| *index).collect();
-        let (all, threshold) = (seat.members.len(), seat.committee.threshold);
-        (all - away.len() < threshold.into()).then(|| {
-            format!("waits for members: {threshold} of {all} must sign, members {away:?} are away")
-        })
-    }
-
     async fn sign_payment(
         &mut self,
         id: Hash32,
@@ -329,6 +317,7 @@ impl CoordinatorActor {
             let event = PaymentEvent::SigningFailed { reason };
             return Box::pin(self.advance_payment(id, event)).await;
         }
+        self.refusers.remove(&id);
         let Some(row) = self.payments.get(&id) else { return Ok(()) };
         let Some(seat) = self.seats.get(&row.committee) else { return Ok(()) };
         let Some(plan) = row.payment.bound().map(|bound| &bound.latest().plan) else {

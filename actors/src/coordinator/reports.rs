@@ -103,8 +103,8 @@ impl CoordinatorActor {
     }
 
     /// What a payment waits for or how it ended, and what has become of the coin since.
-    fn note(&self, row: &PaymentRow) -> Option<String> {
-        let note = row.payment.note().map(str::to_owned);
+    fn note(&self, id: &Hash32, row: &PaymentRow) -> Option<String> {
+        let note = self.refusals(id).or_else(|| row.payment.note().map(str::to_owned));
         let State::Ended { why: Ending::Cancelled, bound: Some(bound) } = row.payment.state()
         else {
             return note;
@@ -142,7 +142,7 @@ impl CoordinatorActor {
             anchor: row.payment.bound().map(|bound| *bound.anchor),
             versions: versions.iter().filter_map(version).collect(),
             sign_ms: row.sign_ms,
-            note: self.note(row),
+            note: self.note(id, row),
             notice: None,
         }
     }

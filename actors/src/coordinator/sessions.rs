@@ -1,6 +1,9 @@
 //! Signing sessions: the ROAST machine, and what it needs of members and of the pool.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use frost_secp256k1_tr::keys::PublicKeyPackage;
 use trestle_keys::{
@@ -35,7 +38,7 @@ const PIECES: usize = 16;
 
 /// One session.
 pub(super) struct Session {
-    roast: Roast,
+    pub(super) roast: Roast,
     key: KeyRef,
     committee: Arc<Committee>,
     public: Arc<PublicKeyPackage>,
@@ -44,6 +47,8 @@ pub(super) struct Session {
     goal: Option<Goal>,
     /// What members that refused said, for people.
     details: BTreeMap<u16, String>,
+    /// Members that were away when it was ended, if it was ended because of them.
+    pub(super) lacked: BTreeSet<u16>,
     begun_ms: u64,
     pub(super) wake_ms: u64,
 }
@@ -67,6 +72,32 @@ impl Session {
             }
             _ => None,
         }
+    }
+
+    /// Whether it is for the proof of a new key.
+    pub(super) fn is_proof(&self) -> bool {
+        matches!(self.goal, Some(Goal::Proof(_)))
+    }
+
+    /// The committee that signs.
+    pub(super) fn committee(&self) -> &str {
+        &self.key.committee
+    }
+
+    /// What members have said that refused, while the others are asked.
+    pub(super) fn refusals(&self) -> Option<String> {
+        let refused = self.roast.refused();
+        let said = || format!("{}; the others are asked", why_refused(&refused, &self.details));
+        (!refused.is_empty()).then(said)
+    }
+
+    fn why_failed(&self, silent: &[u16], refused: &[(u16, RefusalCode)], blamed: &[u16]) -> String {
+        if self.lacked.is_empty() {
+            return why_failed(silent, refused, blamed, &self.details);
+        }
+        let refused = why_refused(refused, &self.details);
+        let away: Vec<u16> = self.lacked.iter().copied().collect();
+        format!("{refused}; members {away:?} are away, and too few are left")
     }
 }
 
@@ -129,6 +160,7 @@ impl CoordinatorActor {
                 sighashes,
                 goal: Some(goal),
                 details: BTreeMap::new(),
+                lacked: BTreeSet::new(),
                 begun_ms: now,
                 wake_ms: timing.deadline_ms,
             },
@@ -197,7 +229,10 @@ impl CoordinatorActor {
         }
         let stop = binding.is_some_and(|binding| self.hear_binding(session, index, binding));
         self.advance_session(session, RoastEvent::Refused { index, attempt, code }).await?;
-        if stop { self.advance_session(session, RoastEvent::Cancelled).await } else { Ok(()) }
+        if stop {
+            return self.advance_session(session, RoastEvent::Cancelled).await;
+        }
+        self.end_if_in_vain(session).await
     }
 
     fn concerns(&self, id: SessionId, from: u16, index: u16, key: &KeyRef) -> bool {
@@ -279,7 +314,11 @@ impl CoordinatorActor {
         }
     }
 
-    async fn advance_session(&mut self, id: SessionId, event: RoastEvent) -> Result<(), Fault> {
+    pub(super) async fn advance_session(
+        &mut self,
+        id: SessionId,
+        event: RoastEvent,
+    ) -> Result<(), Fault> {
         let now = self.now();
         let Some(session) = self.sessions.get_mut(&id) else { return Ok(()) };
         session.roast.now_ms = session.roast.now_ms.max(now);
@@ -407,7 +446,7 @@ impl CoordinatorActor {
             }
             Outcome::Failed { silent, refused, blamed } => {
                 self.count_session(goal.label(), "failed");
-                let why = why_failed(&silent, &refused, &blamed, &session.details);
+                let why = session.why_failed(&silent, &refused, &blamed);
                 let is_no = |code: &RefusalCode| matches!(code, RefusalCode::Policy);
                 let no = refused.iter().filter(|(_, code)| is_no(code)).count();
                 let Committee { members, threshold, .. } = &*session.committee;
@@ -521,12 +560,19 @@ fn why_failed(
         let how = if refused.is_empty() { "no answer" } else { "no answer yet" };
         parts.push(format!("{how} from members {silent:?}"));
     }
-    for (index, code) in refused {
-        let detail = details.get(index).map_or("", String::as_str);
-        parts.push(format!("member {index} refused ({}): {detail}", code.label()));
+    if !refused.is_empty() {
+        parts.push(why_refused(refused, details));
     }
     if !blamed.is_empty() {
         parts.push(format!("wrong shares from members {blamed:?}"));
     }
     if parts.is_empty() { "too few members".into() } else { parts.join(", ") }
+}
+
+fn why_refused(refused: &[(u16, RefusalCode)], details: &BTreeMap<u16, String>) -> String {
+    let one = |(index, code): &(u16, RefusalCode)| {
+        let detail = details.get(index).map_or("", String::as_str);
+        format!("member {index} refused ({}): {detail}", code.label())
+    };
+    refused.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod coordinate;
+mod desk;
 pub mod fault;
 pub mod mailbox;
 pub mod pool;
@@ -12,4 +13,4 @@ pub use ask::{NoAnswer, Pulse};
 pub use fault::Fault;
 pub use mailbox::{Letter, Mailbox};
 pub use pool::Pool;
-pub use run::{Actor, ActorStatus, run};
+pub use run::{Actor, ActorStatus, Away, run};

@@ -1,7 +1,8 @@
 //! The loop that feeds an actor: one input after another, and a tick when one is due.
 //!
 //! Always holds: after a fault nothing more is handled until the state has been read back from the
-//! store; a fault that reading back cannot mend ends the loop, and with it the node.
+//! store, and whoever cannot wait for that hears so at once; a fault that reading back cannot mend
+//! ends the loop, and with it the node.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -11,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use trestle_store::{Batch, Store, Table};
 use trestle_wire::Ack;
 
-use super::{Fault, Letter};
+use super::{Fault, Letter, desk::Desk};
 use crate::{
-    committee::{CommitteeActor, CommitteeInput},
+    committee::{CommitteeActor, CommitteeInput, away::Asked},
     coordinator::{CoordinatorActor, CoordinatorInput, Job},
     ports::Clock,
 };
@@ -30,8 +31,14 @@ const PROBE: Table<[u8; 0], Vec<u8>> = Table::new("runtime.probe", 1);
 /// Its size: more than most commits, so that where it has room they have.
 const PROBE_BYTES: usize = 32 << 10;
 
+/// Answers an input without the store, and is told why that is away.
+pub type Away<A> = Box<dyn FnOnce(&mut A, &Fault) + Send>;
+
 /// What the loop needs of an actor.
-pub trait Actor: Send + 'static {
+pub trait Actor: Sized + Send + 'static {
+    /// Inputs that may be put aside while the store is away, to get at those that are answered.
+    const ASIDE: usize = 0;
+
     /// What it handles.
     type Input: Send;
     /// What it has done for it.
@@ -48,6 +55,11 @@ pub trait Actor: Send + 'static {
         &mut self,
         input: Self::Input,
     ) -> impl Future<Output = Result<(Ack, Vec<Self::Job>), Fault>> + Send;
+    /// What answers an input while the store is away; `None`: the input waits. Nothing may be stored
+    /// by it, nor done that would have to be stored first.
+    fn away(_input: &Self::Input) -> Option<Away<Self>> {
+        None
+    }
     /// When the next tick is due, in milliseconds of the actor's clock.
     fn next_wake(&self) -> Option<u64>;
     /// The input that says that time passed.
@@ -73,25 +85,27 @@ pub enum ActorStatus {
 /// The fault that ended it.
 pub async fn run<A: Actor>(
     mut actor: A,
-    mut mailbox: mpsc::Receiver<Letter<A::Input>>,
+    mailbox: mpsc::Receiver<Letter<A::Input>>,
     clock: Arc<dyn Clock>,
     mut carry_out: impl FnMut(A::Job) + Send,
     status: watch::Sender<ActorStatus>,
     cancel: CancellationToken,
 ) -> Result<(), Fault> {
     let mut faults = 0;
+    let mut desk = Desk::new(mailbox);
     let ended = async {
-        load(&mut actor, &mut carry_out, &status).await?;
+        load(&mut actor, &mut desk, &mut carry_out, &status).await?;
         loop {
             let wake = actor.next_wake();
             let letter = tokio::select! {
                 biased;
-                letter = mailbox.recv() => match letter {
+                letter = desk.next() => match letter {
                     Some(letter) => letter,
                     None => return Ok(()),
                 },
                 () = sleep_until(wake, &*clock) => A::tick().into(),
             };
+            let away = A::away(&letter.input);
             match actor.handle(letter.input).await {
                 Ok((ack, jobs)) => {
                     faults = 0;
@@ -108,7 +122,10 @@ pub async fn run<A: Actor>(
                     }
                     actor.restarts().inc();
                     tracing::error!(%fault, "an actor starts again from the store");
-                    load(&mut actor, &mut carry_out, &status).await?;
+                    if let Some(answer) = away {
+                        answer(&mut actor, &fault);
+                    }
+                    load(&mut actor, &mut desk, &mut carry_out, &status).await?;
                 }
             }
         }
@@ -134,6 +151,7 @@ async fn probe(store: &dyn Store) -> Result<(), Fault> {
 /// Reads the state, again and again while the store is away or takes no writes.
 async fn load<A: Actor>(
     actor: &mut A,
+    desk: &mut Desk<A::Input>,
     carry_out: &mut impl FnMut(A::Job),
     status: &watch::Sender<ActorStatus>,
 ) -> Result<(), Fault> {
@@ -151,7 +169,11 @@ async fn load<A: Actor>(
             }
             Err(fault) if fault.is_recoverable() => {
                 status.send_replace(ActorStatus::Waiting(fault.to_string()));
-                tokio::time::sleep(wait).await;
+                tokio::select! {
+                    biased;
+                    () = tokio::time::sleep(wait) => {}
+                    never = desk.answer(actor, &fault) => match never {},
+                }
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
             Err(fault) => return Err(fault),
@@ -170,6 +192,8 @@ async fn sleep_until(wake: Option<u64>, clock: &dyn Clock) {
 }
 
 impl Actor for CommitteeActor {
+    const ASIDE: usize = 512;
+
     type Input = CommitteeInput;
     type Job = std::convert::Infallible;
 
@@ -184,6 +208,10 @@ impl Actor for CommitteeActor {
     }
     async fn handle(&mut self, input: CommitteeInput) -> Result<(Ack, Vec<Self::Job>), Fault> {
         Self::handle(self, input).await.map(|ack| (ack, Vec::new()))
+    }
+    fn away(input: &CommitteeInput) -> Option<Away<Self>> {
+        let asked = Asked::with(input)?;
+        Some(Box::new(|actor, fault| actor.answer_away(asked, fault)))
     }
     fn next_wake(&self) -> Option<u64> {
         Self::next_wake(self)

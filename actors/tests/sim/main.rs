@@ -7,6 +7,7 @@ mod byzantine;
 mod crashes;
 mod first;
 mod forgetful;
+mod full_disk;
 mod given_up;
 mod lying;
 mod planted;

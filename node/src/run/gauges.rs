@@ -43,8 +43,8 @@ pub(super) fn lag(consumer: &'static str, height: Gauge, parts: &mut Parts<'_>) 
 /// Shows a member's counters at 0. Prometheus sees no increase from nothing to 1, so an alarm for
 /// "any" would miss the first.
 pub(super) fn show_committee(counters: &committee::Metrics) {
-    const REFUSALS: [&str; 7] =
-        ["busy", "chain", "malformed", "nonces", "policy", "rollback", "stale"];
+    const REFUSALS: [&str; 8] =
+        ["busy", "chain", "malformed", "nonces", "policy", "rollback", "stale", "store"];
     for reason in REFUSALS {
         let _ = counters.refused.get_or_create(&committee::metrics::Reason { reason });
     }

@@ -5,16 +5,19 @@ use std::{
     io::Write as _,
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use eyre::{Result, ensure};
+use serde_json::Value;
 use trestle_devnet::{
     Postgres,
     network::{Devnet, DevnetOptions},
+    wait,
 };
 
 use crate::support::{
-    COIN, Order, confirm, fund, funded, online, paid_once, pay, play, reach, settle, unready,
+    COIN, Order, confirm, fund, funded, look, online, paid_once, pay, play, reach, settle, unready,
 };
 
 #[tokio::test]
@@ -74,15 +77,36 @@ impl Drop for SmallDisk {
     }
 }
 
-#[tokio::test]
-async fn member__should_stop_signing_while_its_disk_is_full() -> Result<()> {
+/// A network whose first member has its store on a small disk.
+async fn on_a_small_disk() -> Result<Option<(Devnet, SmallDisk)>> {
     let Some(disk) = SmallDisk::mount()? else {
         writeln!(std::io::stderr(), "SKIPPED: mounting a small disk is not permitted")?;
-        return Ok(());
+        return Ok(None);
     };
-    let mut devnet = Devnet::prepare(&DevnetOptions::default()).await?;
+    let devnet = Devnet::prepare(&DevnetOptions::default()).await?;
     let url = format!("sqlite:{}", disk.dir.path().join("trestle.sqlite").display());
     devnet.committee[0].configure(&[format!("store.url = {url:?}")])?;
+    Ok(Some((devnet, disk)))
+}
+
+/// Longest time until people see why a payment waits: not the time that a session has.
+const TOLD: Duration = Duration::from_secs(20);
+
+/// Waits until a payment's note has this in it.
+async fn noted(devnet: &Devnet, payment: &Value, why: &str) -> Result<()> {
+    let mut last = Value::Null;
+    let what = format!("the payment's note to say {why:?}");
+    let noted = wait::until(&what, TOLD, async || {
+        last = look(devnet, payment).await?;
+        Ok(last["note"].as_str().is_some_and(|note| note.contains(why)).then_some(()))
+    });
+    let noted = noted.await;
+    noted.map_err(|error| error.wrap_err(format!("the payment is {last}")))
+}
+
+#[tokio::test]
+async fn member__should_stop_signing_while_its_disk_is_full() -> Result<()> {
+    let Some((mut devnet, disk)) = on_a_small_disk().await? else { return Ok(()) };
     devnet.start_nodes().await?;
     play(devnet, async |devnet| {
         funded(devnet, 4).await?;
@@ -93,6 +117,7 @@ async fn member__should_stop_signing_while_its_disk_is_full() -> Result<()> {
         disk.fill()?;
         let order = Order::new(2, COIN / 2);
         let payment = pay(devnet, &order).await?;
+        noted(devnet, &payment, "disk is full").await?;
         unready(&devnet.committee[0], "committee", "disk is full").await?;
         let now = reach(devnet, &payment, &["signing"]).await?;
         ensure!(now["versions"].as_array().is_some_and(Vec::is_empty), "{now}");
@@ -101,6 +126,29 @@ async fn member__should_stop_signing_while_its_disk_is_full() -> Result<()> {
         devnet.committee[0].wait_ready().await?;
         confirm(devnet, &payment).await?;
         paid_once(devnet, &order).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn node_that_is_started_on_a_full_disk__should_end_and_say_so() -> Result<()> {
+    let Some((mut devnet, disk)) = on_a_small_disk().await? else { return Ok(()) };
+    devnet.start_nodes().await?;
+    play(devnet, async |devnet| {
+        let member = &mut devnet.committee[0];
+        member.stop().await?;
+        disk.fill()?;
+        member.start()?;
+        let ended = member.wait_end().await?;
+        let log = member.logged();
+        let said = log.lines().last().unwrap_or_default();
+        ensure!(
+            !ended.success() && said.contains("is the disk full?"),
+            "{ended}, and it says {said}"
+        );
+
+        fs::remove_file(disk.ballast())?;
+        member.restart().await
     })
     .await
 }

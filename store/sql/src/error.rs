@@ -50,6 +50,11 @@ pub enum OpenError {
 pub(crate) fn sqlite(error: &sqlx::Error) -> StoreError {
     const CORRUPT: u32 = 11;
     const NOT_A_DATABASE: u32 = 26;
+    // An I/O error when the file that connections share does not get its size.
+    const NO_ROOM: u32 = 10 | (19 << 8);
+    if extended_code(error) == Some(NO_ROOM) {
+        return StoreError::Unavailable(format!("{error}; is the disk full?"));
+    }
     match sqlite_code(error) {
         Some(CORRUPT | NOT_A_DATABASE) => StoreError::Corrupt(error.to_string()),
         Some(_) | None => common(error),
@@ -68,8 +73,11 @@ pub(crate) fn sqlite_commit(error: &sqlx::Error) -> StoreError {
 
 /// The primary result code.
 fn sqlite_code(error: &sqlx::Error) -> Option<u32> {
-    let extended: u32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(extended & 0xff)
+    Some(extended_code(error)? & 0xff)
+}
+
+fn extended_code(error: &sqlx::Error) -> Option<u32> {
+    error.as_database_error()?.code()?.parse().ok()
 }
 
 /// What a failure of PostgreSQL means for work that was not committed.

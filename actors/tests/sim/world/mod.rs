@@ -24,10 +24,10 @@ use std::{
 use futures::executor::block_on;
 use rand_chacha::ChaCha8Rng;
 use trestle_actors::{
-    committee::CommitteeInput,
+    committee::{CommitteeActor, CommitteeInput},
     coordinator::{CoordinatorInput, DeliveryKey, Job},
     ports::Inbound,
-    runtime::Fault,
+    runtime::{Actor as _, Fault},
 };
 use trestle_keys::{
     Committee, Params,
@@ -375,11 +375,27 @@ impl World {
             | CommitteeInput::Tip(_)
             | CommitteeInput::Tick => None,
         };
+        let store = self.nodes[node].store.clone();
         let Role::Member(actor) = &mut self.nodes[node].role else { return None };
+        let away = CommitteeActor::away(&input);
+        if store.is_away() {
+            // As the runtime does. What it would put aside is lost here.
+            if let Some(answer) = away {
+                answer(actor, &Fault::Store(store::full()));
+            }
+            self.after(node, None, Some(Vec::new()));
+            return None;
+        }
         let handled = block_on(actor.handle(input));
         let (ack, jobs) = match handled {
             Ok(ack) => (Some(ack), Some(Vec::new())),
-            Err(fault) => (None, self.mend_fault(node, fault)),
+            Err(fault) => {
+                let lives = !store.control().dead && fault.is_recoverable();
+                if let Some(answer) = away.filter(|_| lives) {
+                    answer(actor, &fault);
+                }
+                (None, self.mend_fault(node, fault))
+            }
         };
         self.after(node, asked, jobs);
         ack

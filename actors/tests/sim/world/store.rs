@@ -36,10 +36,19 @@ pub(crate) struct Control {
     pub(crate) die_at: Option<(u64, Moment)>,
     /// What the next commit does.
     pub(crate) trouble: Option<Trouble>,
+    /// Every commit fails, and says so.
+    pub(crate) full: bool,
+    /// One has failed so.
+    pub(crate) found_full: bool,
     /// The process is dead.
     pub(crate) dead: bool,
     /// Spaces whose writes are lost without a word: a planted bug.
     pub(crate) forgets: Vec<Space>,
+}
+
+/// What a full disk says.
+pub(crate) fn full() -> StoreError {
+    StoreError::Unavailable("database or disk is full".into())
 }
 
 /// A store under the scheduler's control.
@@ -56,6 +65,13 @@ impl SimStore {
 
     pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether its disk is full, and whoever uses it knows.
+    pub(crate) fn is_away(&self) -> bool {
+        let mut control = self.control();
+        control.found_full &= control.full;
+        control.found_full
     }
 
     /// What is stored.
@@ -88,6 +104,10 @@ impl SimStore {
                 self.put(batch)?;
             }
             return unknown();
+        }
+        if control.full {
+            control.found_full = true;
+            return Err(full());
         }
         match control.trouble.take() {
             Some(Trouble::Unavailable) => Err(StoreError::Unavailable("simulated".into())),

@@ -133,7 +133,8 @@ impl Draft {
             | RefusalCode::Chain
             | RefusalCode::Malformed
             | RefusalCode::Rollback
-            | RefusalCode::Busy => {
+            | RefusalCode::Busy
+            | RefusalCode::Store => {
                 self.state.members.insert(index, MemberState::Refused(code));
             }
         }
@@ -281,15 +282,7 @@ impl Draft {
             .indexes(|m| matches!(m, MemberState::Asked | MemberState::Signing(_)))
             .into_iter()
             .collect();
-        let refused = self.state.members.iter().filter_map(|(index, member)| match member {
-            MemberState::Refused(code) => Some((*index, *code)),
-            MemberState::Asked
-            | MemberState::Ready(_)
-            | MemberState::Signing(_)
-            | MemberState::Free
-            | MemberState::Blamed => None,
-        });
-        let refused = refused.collect();
+        let refused = self.state.refused();
         let blamed =
             self.state.indexes(|member| *member == MemberState::Blamed).into_iter().collect();
         self.end(Outcome::Failed { silent, refused, blamed });

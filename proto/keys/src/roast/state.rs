@@ -135,6 +135,31 @@ impl Roast {
         unsigned.filter_map(|(i, _)| u16::try_from(i).ok()).collect()
     }
 
+    /// Whether the session can end well if nothing more comes from these members: enough others are
+    /// left, or an attempt lacks no share of theirs.
+    pub fn can_do_without(&self, away: &BTreeSet<u16>) -> bool {
+        let left =
+            self.indexes(|member| !matches!(member, MemberState::Refused(_) | MemberState::Blamed));
+        let is_possible = |attempt: &Attempt| {
+            let mut owing = attempt.signers.iter().map(|signer| signer.index);
+            owing.all(|index| attempt.shares.contains_key(&index) || !away.contains(&index))
+        };
+        left.difference(away).count() >= self.threshold || self.attempts.values().any(is_possible)
+    }
+
+    /// Members that refused, and why.
+    pub fn refused(&self) -> Vec<(u16, RefusalCode)> {
+        let refused = self.members.iter().filter_map(|(index, member)| match member {
+            MemberState::Refused(code) => Some((*index, *code)),
+            MemberState::Asked
+            | MemberState::Ready(_)
+            | MemberState::Signing(_)
+            | MemberState::Free
+            | MemberState::Blamed => None,
+        });
+        refused.collect()
+    }
+
     /// Members in some state, in order.
     pub(super) fn indexes(&self, pick: impl Fn(&MemberState) -> bool) -> BTreeSet<u16> {
         self.members.iter().filter(|(_, state)| pick(state)).map(|(index, _)| *index).collect()

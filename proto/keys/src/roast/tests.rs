@@ -236,6 +236,44 @@ fn member__should_not_be_taken_back_after_losing_nonces_three_times() {
     assert_eq!(world.attempts, 3);
 }
 
+/// Two of three sign; the first refuses, the third is away.
+#[test]
+fn session__should_do_without_an_away_member_that_has_given_its_share() {
+    let away = BTreeSet::from([3]);
+    let mut world = World::new(&[Kind::Honest; 3], 2, 1);
+    let prepared = vec![(1, world.nonces(1)), (3, world.nonces(1))];
+    world.apply(&RoastEvent::Started(prepared));
+    assert!(world.session.can_do_without(&away), "the first two are left");
+    world.apply(&RoastEvent::Tick(TIMING.grace_ms));
+    let (second, third) = (world.nonces(1), world.nonces(1));
+    world.apply(&RoastEvent::NoncesOffered(2, second));
+    assert_eq!(world.session.attempts.len(), 1, "the third owes its share");
+
+    // Its share of the first attempt comes, and so it is in the second one too.
+    world.answer(3, 1, 1);
+    world.apply(&RoastEvent::NoncesOffered(3, third));
+    world.answer(3, 2, 1);
+    world.apply(&RoastEvent::Refused { index: 1, attempt: 1, code: RefusalCode::Store });
+
+    assert_eq!(world.session.refused(), vec![(1, RefusalCode::Store)]);
+    assert!(world.session.can_do_without(&away), "the second member's share is all that lacks");
+    assert!(!world.session.can_do_without(&BTreeSet::from([2, 3])));
+}
+
+/// Two of three sign; the first refuses, the third is away and has given nothing.
+#[test]
+fn session__should_be_in_vain_once_too_few_are_left() {
+    let mut world = World::new(&[Kind::Honest; 3], 2, 1);
+    let prepared = vec![(1, world.nonces(1)), (2, world.nonces(1))];
+    world.apply(&RoastEvent::Started(prepared));
+    assert!(world.session.can_do_without(&BTreeSet::from([3])));
+
+    world.apply(&RoastEvent::Refused { index: 1, attempt: 1, code: RefusalCode::Store });
+
+    assert!(world.session.can_do_without(&BTreeSet::new()), "two are left");
+    assert!(!world.session.can_do_without(&BTreeSet::from([3])));
+}
+
 fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         Just(Kind::Silent),

@@ -177,6 +177,8 @@ pub enum RefusalCode {
     Rollback = 5,
     /// Too much at once.
     Busy = 6,
+    /// The member's store takes no writes now, for example because its disk is full.
+    Store = 7,
 }
 
 impl RefusalCode {
@@ -190,6 +192,7 @@ impl RefusalCode {
             Self::Malformed => "malformed",
             Self::Rollback => "rollback",
             Self::Busy => "busy",
+            Self::Store => "store",
         }
     }
 }

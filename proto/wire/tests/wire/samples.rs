@@ -301,6 +301,7 @@ pub(crate) fn refusal_codes() -> Vec<RefusalCode> {
         RefusalCode::Malformed,
         RefusalCode::Rollback,
         RefusalCode::Busy,
+        RefusalCode::Store,
     ]
 }
 
