@@ -1,6 +1,7 @@
 //! Talks to a running node over its two listeners.
 
 use std::{
+    io::Read as _,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -159,10 +160,17 @@ pub(super) fn committee_name(text: &str) -> Result<String, String> {
 
 /// The content of a file, up to a size.
 pub(super) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, CliError> {
-    let bytes =
-        std::fs::read(path).map_err(|e| CliError::failed(format!("{}: {e}", path.display())))?;
+    let failed = |e: std::io::Error| CliError::failed(format!("{}: {e}", path.display()));
+    let mut bytes = Vec::new();
+    // Not by its size: a device has none.
+    let most = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+    std::fs::File::open(path)
+        .map_err(failed)?
+        .take(most)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     if bytes.len() > max {
-        let what = format!("{} has {} bytes, at most {max}", path.display(), bytes.len());
+        let what = format!("{}: more than {max} bytes, the most that is read", path.display());
         return Err(CliError::usage(what));
     }
     Ok(bytes)

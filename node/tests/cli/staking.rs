@@ -18,6 +18,7 @@ use trestle_devnet::{Bitcoind, Options};
 use crate::support::{Done, Folder, chmod};
 
 mod again;
+mod mistaken;
 
 const PARAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conf/global-params.regtest.json");
 /// Where staking begins in these parameters, and a height with room below the next version.
@@ -33,7 +34,11 @@ struct Ground {
 
 impl Ground {
     async fn new() -> Self {
-        let bitcoind = Bitcoind::start(Options::default()).await.expect("bitcoind");
+        Self::with(Options::default()).await
+    }
+
+    async fn with(options: Options) -> Self {
+        let bitcoind = Bitcoind::start(options).await.expect("bitcoind");
         let folder = Folder::new();
         folder.write("password", &format!("{}\n", bitcoind.password()));
         Self { bitcoind, folder }
@@ -231,6 +236,11 @@ async fn wallet__should_stake_and_withdraw() {
 
 /// An API that knows nothing of any delegation; gives where it is.
 fn must_serve_an_empty_api() -> String {
+    must_serve(None, None)
+}
+
+/// An API at a height, which knows one delegation at the most.
+fn must_serve(height: Option<u64>, delegation: Option<Value>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("bound"));
     let figures = "active_tvl total_tvl active_delegations total_delegations total_stakers \
@@ -243,7 +253,14 @@ fn must_serve_an_empty_api() -> String {
             let asked = lines.next().unwrap_or_default();
             let _rest = lines.take_while(|line| !line.is_empty()).count();
             let (status, body) = match asked.split(['?', ' ']).nth(1) {
-                Some("/v1/stats") => ("200 OK", format!("{{\"data\":{{{zeros}}}}}")),
+                Some("/v1/stats") => {
+                    let height = height.map(|height| format!(",\"btc_height\":{height}"));
+                    let height = height.unwrap_or_default();
+                    ("200 OK", format!("{{\"data\":{{{zeros}{height}}}}}"))
+                }
+                Some("/v1/delegation") if delegation.is_some() => {
+                    ("200 OK", json!({ "data": delegation }).to_string())
+                }
                 Some("/v1/global-params") => {
                     let params = std::fs::read_to_string(PARAMS).expect("an example file");
                     ("200 OK", format!("{{\"data\":{params}}}"))

@@ -33,7 +33,7 @@ fn with_units(number: &str) -> String {
 }
 
 /// A fee rate in sat/vB, of at most three decimals.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rate {
     /// Satoshis for 1,000 virtual bytes.
     per_kvb: u64,
@@ -42,6 +42,11 @@ pub(super) struct Rate {
 impl Rate {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         units::fee_rate_per_kvb(text).map(|per_kvb| Self { per_kvb })
+    }
+
+    /// Of what bitcoind counts in: satoshis for 1,000 virtual bytes.
+    pub(super) const fn per_kvb(per_kvb: u64) -> Self {
+        Self { per_kvb }
     }
 
     /// Of an estimate; rounded up.

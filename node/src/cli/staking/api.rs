@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use reqwest::{RequestBuilder, StatusCode};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     api::staking::{
@@ -32,6 +32,16 @@ pub(super) struct ApiArgs {
 pub(super) struct Api {
     http: reqwest::Client,
     base: String,
+}
+
+/// All stakes together, as far as every coordinator tells it.
+#[derive(Deserialize)]
+pub(super) struct Stats {
+    #[serde(flatten)]
+    pub(super) known: OverallStatsDto,
+    /// The height that the coordinator's index has come to.
+    #[serde(default)]
+    pub(super) btc_height: Option<u32>,
 }
 
 impl ApiArgs {
@@ -122,14 +132,8 @@ impl Api {
         self.find("/v1/delegation", &[("staking_tx_hash_hex", txid)]).await
     }
 
-    pub(super) async fn stats(&self) -> Result<OverallStatsDto, CliError> {
+    pub(super) async fn stats(&self) -> Result<Stats, CliError> {
         Ok(self.get("/v1/stats", &[]).await?.data)
-    }
-
-    /// The height that the coordinator's index has come to, where the API tells that.
-    pub(super) async fn tip(&self) -> Option<u32> {
-        let stats: serde_json::Value = self.get("/v1/stats", &[]).await.ok()?.data;
-        stats["btc_height"].as_u64().and_then(|height| u32::try_from(height).ok())
     }
 
     /// All pages of a list, up to a number of entries; and whether that was all.
@@ -184,7 +188,10 @@ fn refused(status: StatusCode, body: &[u8]) -> CliError {
     let exit = if status.is_client_error() { Exit::Refused } else { Exit::Failed };
     match serde_json::from_slice::<FaultDto>(body) {
         Ok(fault) => {
-            let mut error = CliError::new(exit, fault.message);
+            // Anybody's text: nothing of it may steer a terminal.
+            let plain = |letter: &char| !letter.is_control();
+            let mut error =
+                CliError::new(exit, fault.message.chars().filter(plain).collect::<String>());
             error.body.code = fault.error_code;
             error
         }

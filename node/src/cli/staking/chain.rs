@@ -8,7 +8,7 @@ use std::{
 };
 
 use bitcoin::{
-    Amount, Block, BlockHash, FeeRate, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid,
+    Amount, Block, BlockHash, Network, OutPoint, ScriptBuf, Transaction, TxOut, Txid,
     consensus::encode::deserialize_hex,
 };
 use clap::Args;
@@ -101,6 +101,11 @@ struct Scanned {
 const MATURITY: u32 = 100;
 
 impl ChainArgs {
+    /// Whether a bitcoind is named here, not only in a node's config.
+    pub(super) const fn is_given(&self) -> bool {
+        self.bitcoin_rpc.is_some()
+    }
+
     /// The bitcoind, once it has said on which chain it is.
     pub(super) async fn connect(&self, config: Option<PathBuf>) -> Result<Chain, CliError> {
         let (url, auth) = self.place(config)?;
@@ -188,6 +193,14 @@ impl Chain {
         self.call("getblockcount", json!([])).await
     }
 
+    /// The height of what has so many confirmations.
+    pub(super) async fn height_of(&self, confirmations: u32) -> Result<u32, CliError> {
+        if confirmations == 0 {
+            return Err(CliError::failed("the transaction is in no block yet"));
+        }
+        Ok(self.height().await?.saturating_sub(confirmations - 1))
+    }
+
     /// The rate that was given, or bitcoind's estimate.
     pub(super) async fn rate(&self, given: Option<Rate>) -> Result<Rate, CliError> {
         match given {
@@ -197,14 +210,14 @@ impl Chain {
     }
 
     /// What the mempool takes at the least.
-    pub(super) async fn least_rate(&self) -> Result<FeeRate, CliError> {
+    pub(super) async fn least_rate(&self) -> Result<Rate, CliError> {
         #[derive(Deserialize)]
         struct Mempool {
             #[serde(with = "bitcoin::amount::serde::as_btc")]
             mempoolminfee: Amount,
         }
         let mempool: Mempool = self.call("getmempoolinfo", json!([])).await?;
-        Ok(FeeRate::from_sat_per_kwu(mempool.mempoolminfee.to_sat().div_ceil(4)))
+        Ok(Rate::per_kvb(mempool.mempoolminfee.to_sat()))
     }
 
     /// An output, unless it is spent or unknown.

@@ -32,6 +32,27 @@ pub(super) struct Found<'p> {
     pub(super) height: u32,
 }
 
+impl Found<'_> {
+    /// That it is unspent, and in the block at its height.
+    pub(super) async fn must_stand(&self, chain: &Chain) -> Result<(), CliError> {
+        let at = self.stake.outpoint;
+        let coin = chain.unspent(at, false).await?.ok_or_else(|| {
+            CliError::failed(format!("this bitcoind has no unspent output {at}"))
+                .hint("it may be behind, or a block has spent the stake")
+        })?;
+        let height = chain.height_of(coin.confirmations).await?;
+        if height == self.height {
+            return Ok(());
+        }
+        let what = format!(
+            "the API says that {} is in block {}, bitcoind says {height}",
+            at.txid, self.height
+        );
+        Err(CliError::failed(what)
+            .hint("wait until both are at the same block, or ask another API"))
+    }
+}
+
 /// Where to look.
 pub(super) struct Finder<'p> {
     pub(super) chain: &'p Chain,
@@ -87,7 +108,20 @@ impl<'p> Finder<'p> {
                 .hint("check the id, and that --params are those of the network")
         };
         let [input] = placed.transaction.input.as_slice() else { return Err(neither()) };
-        let parent = self.placed(input.previous_output.txid).await?;
+        if input.previous_output.is_null() {
+            return Err(neither());
+        }
+        let parent = self.placed(input.previous_output.txid).await.map_err(|error| {
+            if error.exit != Exit::Failed {
+                return error;
+            }
+            let parent = input.previous_output.txid;
+            CliError::failed(format!(
+                "{txid} is no stake, and whether it is the unbonding of one is not known: \
+                 transaction {parent}, which it spends, was not found"
+            ))
+            .hint("check the id; for an unbonding give --api URL, or a bitcoind with txindex=1")
+        })?;
         let found = self.as_stake(&parent).ok_or_else(neither)?;
         self.output_of(&found.stake, found.params, &placed.transaction).await
     }
@@ -113,7 +147,7 @@ impl<'p> Finder<'p> {
         })?;
         let Some(coin) = self.unspent(at).await? else { return Err(self.spent(at).await) };
         let value: Amount = unbonding.output[0].value;
-        let height = self.height_of(coin.confirmations).await?;
+        let height = self.chain.height_of(coin.confirmations).await?;
         let lock = Timelock { height, blocks: params.unbonding_time };
         let withdrawable = Withdrawable::unbonding(stake, at, value, params).map_err(scripts)?;
         Ok((withdrawable, lock))
@@ -131,7 +165,8 @@ impl<'p> Finder<'p> {
             let Some(coin) = self.chain.unspent(OutPoint::new(txid, vout), false).await? else {
                 continue;
             };
-            let block = self.chain.block_at(self.height_of(coin.confirmations).await?).await?;
+            let block =
+                self.chain.block_at(self.chain.height_of(coin.confirmations).await?).await?;
             let found = self.chain.transaction(txid, Some(block)).await?;
             if let Some((transaction, Some(height))) = found {
                 return Ok(Placed { transaction, height });
@@ -163,15 +198,13 @@ impl<'p> Finder<'p> {
                  repeat it with --replace and a higher --fee-rate",
             );
         }
-        CliError::failed(format!("output {at} is spent already"))
-            .hint("if it was unbonded, give the unbonding's id, or --api URL to have it looked up")
-    }
-
-    async fn height_of(&self, confirmations: u32) -> Result<u32, CliError> {
-        if confirmations == 0 {
-            return Err(CliError::failed("the transaction is in no block yet"));
-        }
-        Ok(self.chain.height().await?.saturating_sub(confirmations - 1))
+        let hint = match self.api {
+            Some(_) => "if it was unbonded, give the unbonding's id; the API does not know it yet",
+            None => {
+                "if it was unbonded, give the unbonding's id, or --api URL to have it looked up"
+            }
+        };
+        CliError::failed(format!("output {at} is spent already")).hint(hint)
     }
 
     /// A stake under the rules of its block, or else under those of any other version: one that came

@@ -42,17 +42,36 @@ impl Ground<'_> {
     /// What its owner should know of a stake that pays this fee.
     pub(super) async fn warnings(&self, fee: Amount) -> Result<Vec<Warning>, CliError> {
         let known = Known::ask(self.api, &self.plan.finality_provider).await?;
+        self.is_caught_up(known.tip)?;
         Ok(warnings(&Situation {
             all: self.all,
             params: self.params,
             next: self.next,
             tvl: known.tvl,
+            tip: known.tip,
             value: self.plan.value,
             fee,
-            rate: self.rate.rate(),
+            rate: self.rate,
             least: self.chain.least_rate().await?,
             registered: known.registered,
         }))
+    }
+
+    /// Refuses where the coordinator knows blocks that bitcoind does not, and their rules are others.
+    fn is_caught_up(&self, tip: Option<u32>) -> Result<(), CliError> {
+        let Some(tip) = tip.filter(|tip| *tip >= self.next) else { return Ok(()) };
+        let theirs = self.all.params_at(tip.saturating_add(1));
+        match theirs.filter(|theirs| theirs.version != self.params.version) {
+            Some(theirs) => {
+                let what = format!(
+                    "bitcoind says that the next block is {}, of version {} of the parameters; the \
+                     coordinator is at block {tip}, and version {} is in force",
+                    self.next, self.params.version, theirs.version
+                );
+                Err(CliError::failed(what).hint("wait until bitcoind has caught up"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Refuses to send a stake where things are no longer as they were shown.
@@ -112,14 +131,16 @@ fn not_sent(mut error: CliError) -> CliError {
 }
 
 /// What a coordinator says before a stake.
+#[derive(Default)]
 struct Known {
     tvl: Option<(u64, u64)>,
+    tip: Option<u32>,
     registered: Option<bool>,
 }
 
 impl Known {
     async fn ask(api: Option<&Api>, provider: &XOnlyPublicKey) -> Result<Self, CliError> {
-        let Some(api) = api else { return Ok(Self { tvl: None, registered: None }) };
+        let Some(api) = api else { return Ok(Self::default()) };
         let stats = api.stats().await?;
         let key = provider.to_string();
         let found: Option<Vec<FinalityProviderDto>> =
@@ -128,7 +149,8 @@ impl Known {
             entry.btc_pk == key && !entry.description.moniker.is_empty()
         };
         Ok(Self {
-            tvl: Some((stats.active_tvl, stats.unconfirmed_tvl)),
+            tvl: Some((stats.known.active_tvl, stats.known.unconfirmed_tvl)),
+            tip: stats.btc_height,
             registered: Some(found.is_some_and(|found| found.iter().any(known))),
         })
     }

@@ -15,9 +15,12 @@ use crate::cli::{CliError, client::read_file};
 /// A PSBT that spends 1,000 coins has a few hundred kilobytes.
 const MAX: usize = 4 << 20;
 
-/// Writes one in base64, as wallets take it, to a file that must not exist; `-` is nowhere, since
-/// stdout has the result.
+/// Writes one in base64, as wallets take it, to a file that must not exist; `-` is none, since stdout
+/// has the result.
 pub(super) fn write(path: &Path, psbt: &Psbt) -> Result<(), CliError> {
+    if path == Path::new("-") {
+        return Err(CliError::usage("the PSBT needs a file: stdout has the result"));
+    }
     let failed = |e: std::io::Error| CliError::failed(format!("{}: {e}", path.display()));
     let mut file = std::fs::File::create_new(path).map_err(failed)?;
     std::io::Write::write_all(&mut file, format!("{}\n", encode(psbt)).as_bytes()).map_err(failed)

@@ -117,8 +117,7 @@ fn withdrawal(state: &str, height: u64, timelock: u64) -> String {
 pub(super) async fn stats(output: &Output, args: StatsArgs) -> Result<(), CliError> {
     let api = args.api.connect()?;
     let Some(staker) = args.staker else {
-        let stats = api.stats().await?;
-        return output.result(&stats, overall);
+        return output.result(&api.stats().await?.known, overall);
     };
     let staker = staker.to_string();
     let found: Option<StakerStatsDto> =
@@ -169,15 +168,19 @@ pub(super) async fn providers(output: &Output, args: ProvidersArgs) -> Result<()
     };
     output.result(&list, |list| {
         let row = |entry: &FinalityProviderDto| {
+            // Anybody's text: nothing of it may steer a terminal, nor turn a line around.
+            let is_plain = |letter: &char| {
+                !letter.is_control() && !matches!(letter, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            };
+            let plain = |text: &str| text.chars().filter(is_plain).take(40).collect::<String>();
             let name = match entry.description.moniker.as_str() {
                 "" => "(not registered)".to_owned(),
-                // A name is anybody's text: nothing of it may steer a terminal.
-                name => name.chars().filter(|letter| !letter.is_control()).take(40).collect(),
+                name => plain(name),
             };
             [
                 name,
                 entry.btc_pk.clone(),
-                entry.commission.clone(),
+                plain(&entry.commission),
                 entry.active_delegations.to_string(),
                 entry.active_tvl.to_string(),
                 entry.total_tvl.to_string(),

@@ -1,7 +1,8 @@
 //! What a transaction takes the place of in the mempool.
 //!
-//! Always holds: only what its owner was shown is replaced, so that two withdrawals begun at once do
-//! not push each other out unseen.
+//! Always holds: what its owner was shown is looked at again right before the sending, so that two
+//! withdrawals begun at once do not push each other out unseen. In the moment between the two the
+//! mempool can still change: the same command twice in the same instant is settled by it.
 
 use std::collections::BTreeSet;
 
@@ -44,16 +45,25 @@ impl Replaced {
         chain: &Chain,
         signed: &Transaction,
     ) -> Result<(), CliError> {
-        match others(chain, signed).await?.difference(&self.txids).next() {
-            Some(other) => {
-                let what = format!(
-                    "nothing was sent: {other}, which is in the mempool by now, withdraws the same"
-                );
-                Err(CliError::failed(what)
-                    .hint("wait for it; or replace it with --replace and a higher --fee-rate"))
-            }
-            None => Ok(()),
+        let now = Self::by(chain, signed).await?;
+        if let Some(other) = now.txids.difference(&self.txids).next() {
+            let what = format!(
+                "nothing was sent: {other}, which is in the mempool by now, withdraws the same"
+            );
+            return Err(CliError::failed(what)
+                .hint("wait for it; or replace it with --replace and a higher --fee-rate"));
         }
+        if let Some(more) = now.warnings.iter().find(|more| !self.warnings.contains(more)) {
+            let what = format!("nothing was sent, there is more to know by now: {more}");
+            return Err(CliError::failed(what).hint("run it again to see all there is to know"));
+        }
+        for at in coins(signed) {
+            if chain.unspent(at, false).await?.is_none() {
+                let what = format!("nothing was sent: a block has spent {at} by now");
+                return Err(CliError::failed(what).hint("it was withdrawn or unbonded before this"));
+            }
+        }
+        Ok(())
     }
 }
 

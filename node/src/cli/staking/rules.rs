@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use bitcoin::Network;
 use clap::Args;
+use trestle_keys::taproot::bitcoin_network;
 use trestle_staking::{
     GlobalParams, VersionParams,
     params::{Finding, Problem, check},
@@ -10,7 +12,10 @@ use trestle_staking::{
 
 use super::api::Api;
 use crate::{
-    cli::{CliError, Exit, client::NodeArgs},
+    cli::{
+        CliError, Exit,
+        client::{NodeArgs, read_file},
+    },
     config::{self, Config},
 };
 
@@ -27,15 +32,52 @@ pub(super) struct RulesArgs {
     params: Option<PathBuf>,
 }
 
+/// Global parameters, and the networks that the files beside them name.
+pub(super) struct Rules {
+    pub(super) all: GlobalParams,
+    networks: Vec<(Network, PathBuf)>,
+}
+
 impl RulesArgs {
-    pub(super) fn load(&self, node: &NodeArgs) -> Result<GlobalParams, CliError> {
-        let file = match (&self.params, node.config_file()) {
-            (Some(file), _) => file.clone(),
-            (None, Some(config)) => Config::load(&config)?.params.ok_or_else(nothing)?,
-            (None, None) => return Err(nothing()),
-        };
-        load(&file)
+    pub(super) fn load(&self, node: &NodeArgs) -> Result<Rules, CliError> {
+        let config = node.config_file().map(|file| Config::load(&file)).transpose()?;
+        let of_config = config.as_ref().and_then(|config| config.params.clone());
+        let file = self.params.as_ref().or(of_config.as_ref()).ok_or_else(nothing)?;
+        let all = load(file)?;
+        let mut networks = Vec::new();
+        for file in [Some(file), of_config.as_ref()].into_iter().flatten() {
+            networks.extend(network(file)?.map(|network| (network, file.clone())));
+        }
+        let own = config.and_then(|config| Some((bitcoin_network(config.network?), config.file)));
+        networks.extend(own);
+        Ok(Rules { all, networks })
     }
+}
+
+impl Rules {
+    /// That they are those of the chain: on another one nobody knows what is locked under them.
+    pub(super) fn fit(&self, chain: Network) -> Result<(), CliError> {
+        match self.networks.iter().find(|(network, _)| *network != chain) {
+            Some((network, file)) => {
+                let what = format!("{} is for {network}, bitcoind is on {chain}", file.display());
+                Err(CliError::new(Exit::Config, what)
+                    .hint("give the parameters and the bitcoind of one network"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The network that a file of parameters names. Those of the network itself (JSON) name none.
+fn network(file: &Path) -> Result<Option<Network>, CliError> {
+    if !is_shared(file) {
+        return Ok(None);
+    }
+    Ok(Some(bitcoin_network(config::load_shared_params(file)?.params.network)))
+}
+
+fn is_shared(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "toml")
 }
 
 fn nothing() -> CliError {
@@ -44,7 +86,7 @@ fn nothing() -> CliError {
 
 /// The parameters of a file of either kind.
 pub(super) fn load(file: &Path) -> Result<GlobalParams, CliError> {
-    if file.extension().is_some_and(|extension| extension == "toml") {
+    if is_shared(file) {
         let shared = config::load_shared_params(file)?;
         return shared.global.map(|global| global.params).ok_or_else(|| {
             let what = format!("{} has no [staking] section", file.display());
@@ -57,12 +99,10 @@ pub(super) fn load(file: &Path) -> Result<GlobalParams, CliError> {
 
 /// The text of a file of global parameters.
 pub(super) fn read(file: &Path) -> Result<String, CliError> {
-    let wrong = |what: String| CliError::new(Exit::Config, format!("{}: {what}", file.display()));
-    let size = std::fs::metadata(file).map_err(|e| wrong(e.to_string()))?.len();
-    if usize::try_from(size).map_or(true, |size| size > MAX) {
-        return Err(wrong(format!("{size} bytes, at most {MAX} are read")));
-    }
-    std::fs::read_to_string(file).map_err(|e| wrong(format!("cannot be read: {e}")))
+    let as_config = |error: CliError| CliError { exit: Exit::Config, ..error };
+    let bytes = read_file(file, MAX).map_err(as_config)?;
+    String::from_utf8(bytes)
+        .map_err(|_| CliError::new(Exit::Config, format!("{} is not text", file.display())))
 }
 
 /// All that is wrong with a file, a line each.

@@ -53,7 +53,8 @@ pub(in crate::cli) struct StakeArgs {
     /// A coin to pay with, TXID:INDEX, and no other; repeat it for more.
     #[arg(long, value_name = "COIN", value_parser = outpoint)]
     coin: Vec<OutPoint>,
-    /// Where change goes; without it back to where the coins are, or to a new address of the wallet.
+    /// Where change goes; without it to the P2TR address of --key-file, to a new address of the
+    /// wallet, or back to where the coins are.
     #[arg(long, value_name = "ADDRESS")]
     change: Option<Address<NetworkUnchecked>>,
     /// In sat/vB; without it bitcoind is asked.
@@ -126,14 +127,16 @@ struct Draft {
 }
 
 pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError> {
-    let all = args.rules.load(&args.api.node)?;
+    let rules = args.rules.load(&args.api.node)?;
+    let all = &rules.all;
     let api = args.api.maybe()?;
     if args.follow.wanted() && api.is_none() {
         return Err(CliError::usage("--follow needs a coordinator: give --api URL"));
     }
     let chain = args.chain.connect(args.api.config_file()).await?;
+    rules.fit(chain.network())?;
     let next = chain.height().await?.saturating_add(1);
-    let params = rules::at(&all, next)?;
+    let params = rules::at(all, next)?;
     let file = args.payer.key_file.as_deref();
     let key = file.map(|file| StakerKey::read(file, Some(chain.network()))).transpose()?;
     let staker = args.staker(&chain, key.as_ref()).await?;
@@ -142,7 +145,7 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
         StakePlan { staker, finality_provider: provider, value: args.amount, time: args.time };
     let rate = chain.rate(args.fee_rate).await?;
     let api = api.as_ref();
-    let ground = Ground { chain: &chain, api, all: &all, next, params, plan, rate };
+    let ground = Ground { chain: &chain, api, all, next, params, plan, rate };
     let differs = ground.compared().await?;
     // Before any coin is looked for: what the rules refuse needs none.
     ground.plan.outputs(params).map_err(refused)?;
@@ -152,7 +155,7 @@ pub(super) async fn run(output: &Output, args: StakeArgs) -> Result<(), CliError
     let keeps_id = psbt::keeps_id(&draft.psbt);
     let mut found = ground.warnings(fee).await?;
     found.extend(differs);
-    found.extend(args.warnings(&ground, key.as_ref(), keeps_id));
+    found.extend(args.warnings(&ground, key.as_ref(), keeps_id).await?);
     for warning in &found {
         let kind = if warning.overflow { "OVERFLOW" } else { "warning" };
         output.note(&format!("{kind}: {}", warning.text));
@@ -203,12 +206,12 @@ impl StakeArgs {
     }
 
     /// What is to know about how it was asked for.
-    fn warnings(
+    async fn warnings(
         &self,
         ground: &Ground<'_>,
         key: Option<&StakerKey>,
         keeps_id: bool,
-    ) -> Vec<Warning> {
+    ) -> Result<Vec<Warning>, CliError> {
         let mut found = Vec::new();
         if ground.api.is_none() && self.api.node.is_given() {
             let text = "the node does not run, so nothing says whether the network has these \
@@ -224,11 +227,20 @@ impl StakeArgs {
             );
             found.push(Warning::new(Kind::Owner, text));
         }
+        if let (Some(name), Some(_)) = (&self.payer.wallet, self.staker)
+            && !wallet::has_key(&ground.chain.wallet(name)?, &staker).await?
+        {
+            let text = format!(
+                "the stake belongs to {staker}, which wallet {name} does not know as a Taproot key of \
+                 its own: only who has it can unbond and withdraw the stake"
+            );
+            found.push(Warning::new(Kind::Owner, text));
+        }
         if self.payer.psbt_out.is_some() && !keeps_id {
             let text = "an input is not native segwit: the stake's id is known once it is signed";
             found.push(Warning::new(Kind::Id, text.into()));
         }
-        found
+        Ok(found)
     }
 
     /// The transaction with its coins, from whoever pays.

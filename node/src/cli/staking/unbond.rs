@@ -18,7 +18,7 @@ use super::{
     follow::FollowArgs,
     key::StakerKey,
     psbt,
-    rules::RulesArgs,
+    rules::{Rules, RulesArgs},
     signer::SignerArgs,
     wallet,
 };
@@ -63,16 +63,19 @@ struct Done {
 }
 
 pub(super) async fn run(output: &Output, args: UnbondArgs) -> Result<(), CliError> {
-    let params = args.rules.load(&args.api.node)?;
+    let rules = args.rules.load(&args.api.node)?;
+    let params = &rules.all;
     let api = args.api.connect()?;
     let txid = args.txid.to_string();
     let told = api.delegation(&txid).await?.ok_or_else(|| {
         CliError::failed(format!("no confirmed stake {txid} is known there"))
             .hint("a stake can be unbonded once it is confirmed")
     })?;
-    let found = of_delegation(&params, &told, args.txid)?;
+    let found = of_delegation(params, &told, args.txid)?;
+    args.look_up(&rules, &found).await?;
     let unbonding = Unbonding::new(&found.stake, found.params)
         .map_err(|e| CliError::failed(format!("the unbonding: {e}")))?;
+    let tip = api.stats().await.ok().and_then(|stats| stats.btc_height);
     let mut done = Done {
         staking_txid: txid.clone(),
         unbonding_txid: unbonding.transaction().compute_txid().to_string(),
@@ -80,7 +83,7 @@ pub(super) async fn run(output: &Output, args: UnbondArgs) -> Result<(), CliErro
         fee_sats: found.params.unbonding_fee.to_sat(),
         unbonding_blocks: found.params.unbonding_time,
         // Only a warning depends on it.
-        warnings: api.tip().await.and_then(|tip| late(&found, tip)).into_iter().collect(),
+        warnings: tip.and_then(|tip| late(&found, tip)).into_iter().collect(),
         psbt: None,
         state: None,
     };
@@ -117,6 +120,17 @@ pub(super) async fn run(output: &Output, args: UnbondArgs) -> Result<(), CliErro
 }
 
 impl UnbondArgs {
+    /// Where a bitcoind is named, it says whether the stake is in the block that the API says: a
+    /// version with the same keys may have another fee.
+    async fn look_up(&self, rules: &Rules, found: &Found<'_>) -> Result<(), CliError> {
+        if !self.chain.is_given() {
+            return Ok(());
+        }
+        let chain = self.chain.connect(self.api.config_file()).await?;
+        rules.fit(chain.network())?;
+        found.must_stand(&chain).await
+    }
+
     async fn sign(
         &self,
         found: &Found<'_>,

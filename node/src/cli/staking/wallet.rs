@@ -1,6 +1,9 @@
 //! Paying and signing with a wallet of bitcoind.
 
-use bitcoin::{Psbt, Transaction, XOnlyPublicKey, consensus::encode::deserialize_hex};
+use bitcoin::{
+    Address, Psbt, Transaction, XOnlyPublicKey, consensus::encode::deserialize_hex,
+    secp256k1::Secp256k1,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -76,10 +79,22 @@ pub(super) async fn new_key(wallet: &Chain) -> Result<XOnlyPublicKey, CliError> 
     let address: String = wallet.call("getnewaddress", json!(["staking", "bech32m"])).await?;
     let info: Value = wallet.call("getaddressinfo", json!([address])).await?;
     let found = info["desc"].as_str().and_then(key_of_descriptor);
-    found.ok_or_else(|| {
-        CliError::failed("the wallet has no Taproot keys of its own; give --staker KEY")
-            .hint("a descriptor wallet of bitcoind has them")
-    })
+    match found {
+        Some(key) if has_key(wallet, &key).await? => Ok(key),
+        Some(_) | None => Err(CliError::failed(
+            "the wallet has no Taproot keys that sign alone; give --staker KEY",
+        )
+        .hint("a descriptor wallet of bitcoind has them, unless its addresses have scripts")),
+    }
+}
+
+/// Whether a key is behind a Taproot address of the wallet that it opens alone. The internal key of
+/// an address with scripts can be anybody's, or nobody's.
+pub(super) async fn has_key(wallet: &Chain, key: &XOnlyPublicKey) -> Result<bool, CliError> {
+    let secp = Secp256k1::verification_only();
+    let address = Address::p2tr(&secp, *key, None, wallet.network());
+    let info: Value = wallet.call("getaddressinfo", json!([address])).await?;
+    Ok(info["ismine"] == json!(true))
 }
 
 /// The key of `tr([fingerprint/path]KEY)#checksum`.

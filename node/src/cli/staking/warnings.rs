@@ -1,6 +1,6 @@
 //! What a staker should know before a stake is signed.
 
-use bitcoin::{Amount, FeeRate};
+use bitcoin::Amount;
 use serde::Serialize;
 use trestle_staking::{Cap, GlobalParams, VersionParams};
 
@@ -8,6 +8,8 @@ use super::amount::{Rate, both};
 
 /// A window that closes within so many blocks may be closed before the stake is in a block.
 const CLOSING: u64 = 3;
+/// Blocks by which a coordinator and bitcoind may be apart for a moment.
+const APART: u32 = 2;
 /// With more than a fifth of the cap filled, others may fill the rest before the stake is confirmed.
 const FILLING_PERCENT: u128 = 20;
 /// A fee above this part of what it is paid for is told.
@@ -21,11 +23,13 @@ pub(super) struct Situation<'a> {
     pub(super) next: u32,
     /// Confirmed and unconfirmed value that counts, where an API says it.
     pub(super) tvl: Option<(u64, u64)>,
+    /// The height for which it says that.
+    pub(super) tip: Option<u32>,
     pub(super) value: Amount,
     pub(super) fee: Amount,
-    pub(super) rate: FeeRate,
+    pub(super) rate: Rate,
     /// The mempool's minimum.
-    pub(super) least: FeeRate,
+    pub(super) least: Rate,
     /// Whether an API knows the finality provider; nothing without an API.
     pub(super) registered: Option<bool>,
 }
@@ -45,6 +49,8 @@ pub(super) struct Warning {
 pub(super) enum Kind {
     /// Room under the cap.
     Cap,
+    /// The coordinator's height beside bitcoind's.
+    Height,
     /// A version of the parameters that comes soon.
     Version,
     /// The mempool's minimum.
@@ -76,12 +82,12 @@ impl Warning {
 pub(super) fn warnings(at: &Situation<'_>) -> Vec<Warning> {
     let tell = |kind| move |text| Warning::new(kind, text);
     let mut found: Vec<Warning> = cap(at).into_iter().collect();
+    found.extend(height(at).map(tell(Kind::Height)));
     found.extend(version(at).map(tell(Kind::Version)));
     if at.rate < at.least {
         let text = format!(
             "the fee rate of {} is below the mempool's minimum of {}: it will not be taken",
-            Rate::of(at.rate),
-            Rate::of(at.least)
+            at.rate, at.least
         );
         found.push(Warning::new(Kind::Rate, text));
     }
@@ -123,6 +129,23 @@ fn cap(at: &Situation<'_>) -> Option<Warning> {
         (Cap::Height(_), _) => return None,
     };
     Some(Warning { overflow, text, kind: Kind::Cap })
+}
+
+/// That the figures are those of another time than the next block's.
+fn height(at: &Situation<'_>) -> Option<String> {
+    let (own, theirs) = (at.next.saturating_sub(1), at.tip?);
+    if own > theirs.saturating_add(APART) {
+        return Some(format!(
+            "the coordinator has only come to block {theirs}, and bitcoind is at {own}: stakes since \
+             then may have filled the cap"
+        ));
+    }
+    (theirs > own.saturating_add(APART)).then(|| {
+        format!(
+            "bitcoind has only come to block {own}, and the coordinator is at {theirs}: wait until \
+             it has caught up"
+        )
+    })
 }
 
 /// A version that can be in force by the time the stake is in a block.

@@ -79,15 +79,16 @@ struct Done {
 }
 
 pub(super) async fn run(output: &Output, args: WithdrawArgs) -> Result<(), CliError> {
-    let params = args.rules.load(&args.api.node)?;
+    let rules = args.rules.load(&args.api.node)?;
     let api = args.api.maybe()?;
     let chain = args.chain.connect(args.api.config_file()).await?;
+    rules.fit(chain.network())?;
     let to =
         args.to.clone().require_network(chain.network()).map_err(|_| {
             CliError::usage(format!("--to is not an address of {}", chain.network()))
         })?;
     let (replaces, api) = (args.replace, api.as_ref());
-    let finder = Finder { chain: &chain, api, params: &params, replaces };
+    let finder = Finder { chain: &chain, api, params: &rules.all, replaces };
     let mut from = Vec::with_capacity(args.txids.len());
     for txid in &args.txids {
         from.push(finder.withdrawable(*txid).await?);

@@ -155,3 +155,28 @@ async fn replacement__should_say_what_stays_and_what_goes() {
     .expect("one of ours");
     assert_eq!(raw.input.len(), 1);
 }
+
+#[tokio::test]
+async fn replacement__should_not_evict_what_came_since_it_was_shown() {
+    let (ground, address) = staker(500, &[400_000]).await;
+    let staked = ground.must_run(&[&STAKE[..], &PAY, &["--yes"]].concat());
+    ground.must_mine(10).await;
+    let how = ["withdraw", txid(&staked), "--to", &address, "--key-file", "key", "--fee-rate"];
+    let slow = ground.must_run(&[&how[..], &["2", "--yes"]].concat());
+    let replace = [&how[..], &["40", "--replace"]].concat();
+    let mut asked = [(); 2].map(|()| ground.at_terminal(&replace));
+    // Somebody spends what the first one pays.
+    let coin = format!("{}:0", txid(&slow));
+    let all_but_fee = ["--amount", "190000 sats", "--key-file", "key", "--coin", &coin, "--yes"];
+    let child = ground.must_run(&[&STAKE[..], &all_but_fee].concat());
+
+    let (code, told) = asked[0].answer("y");
+
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("1 transaction(s) in the mempool spend what"), "{told}");
+    ground.must_mine(1).await;
+    ground.must_be_confirmed(&child).await;
+    let (code, told) = asked[1].answer("y");
+    assert_eq!(code, 1, "{told}");
+    assert!(told.contains("nothing was sent: a block has spent"), "{told}");
+}

@@ -18,18 +18,25 @@ fn windowed() -> GlobalParams {
     GlobalParams::parse(&text).expect("a window is valid too")
 }
 
-fn told(all: &GlobalParams, next: u32, tvl: Option<(u64, u64)>) -> Vec<Warning> {
-    warnings(&Situation {
+/// Nothing to tell.
+fn quiet(all: &GlobalParams) -> Situation<'_> {
+    Situation {
         all,
-        params: all.params_at(next).expect("a version"),
-        next,
-        tvl,
+        params: all.params_at(200).expect("a version"),
+        next: 200,
+        tvl: Some((0, 0)),
+        tip: None,
         value: Amount::from_sat(100_000_000),
         fee: Amount::from_sat(1_000),
-        rate: FeeRate::from_sat_per_vb_u32(2),
-        least: FeeRate::from_sat_per_vb_u32(1),
+        rate: Rate::per_kvb(2_000),
+        least: Rate::per_kvb(1_000),
         registered: None,
-    })
+    }
+}
+
+fn told(all: &GlobalParams, next: u32, tvl: Option<(u64, u64)>) -> Vec<Warning> {
+    let params = all.params_at(next).expect("a version");
+    warnings(&Situation { params, next, tvl, ..quiet(all) })
 }
 
 const CAP: u64 = 1_000_000_000;
@@ -84,15 +91,36 @@ fn fees_and_providers__should_be_told() {
         params: all.params_at(200).expect("a version"),
         next: 200,
         tvl: Some((CAP, CAP)),
+        tip: None,
         value: Amount::from_sat(100_000),
         fee: Amount::from_sat(1_001),
-        rate: FeeRate::from_sat_per_kwu(200),
-        least: FeeRate::from_sat_per_kwu(250),
+        rate: Rate::per_kvb(1_236),
+        least: Rate::per_kvb(1_237),
         registered: Some(false),
     });
     let texts: Vec<&str> = found.iter().map(|warning| warning.text.as_str()).collect();
     assert!(found[0].overflow, "the gravest first: {texts:?}");
-    for part in ["over 1 % of the stake", "below the mempool's minimum", "not registered"] {
+    for part in [
+        "over 1 % of the stake",
+        "1.236 sat/vB is below the mempool's minimum of 1.237 sat/vB",
+        "not registered",
+    ] {
         assert!(texts.iter().any(|text| text.contains(part)), "{part}: {texts:?}");
     }
+}
+
+#[test]
+fn figures_of_another_time__should_be_told() {
+    let all = rules();
+    let height_of = |tip| {
+        let found = warnings(&Situation { tip: Some(tip), ..quiet(&all) });
+        found.into_iter().find(|warning| warning.kind == Kind::Height).map(|warning| warning.text)
+    };
+    for close in 197..=201 {
+        assert_eq!(height_of(close), None, "{close}");
+    }
+    let behind = height_of(196).expect("stakes of three blocks are not in it");
+    assert!(behind.contains("come to block 196, and bitcoind is at 199"), "{behind}");
+    let ahead = height_of(202).expect("bitcoind does not know the chain's tip");
+    assert!(ahead.contains("come to block 199, and the coordinator is at 202"), "{ahead}");
 }
