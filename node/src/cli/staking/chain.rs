@@ -3,6 +3,7 @@
 //! Always holds: its network is known before anything is built for it.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -282,6 +283,14 @@ impl Chain {
         let spent = self.spenders(&places).await?;
         let free = coins.iter().zip(spent).filter(|(_, spender)| spender.is_none());
         Ok(free.map(|(coin, _)| coin.clone()).collect())
+    }
+
+    /// Who else in the mempool spends what a transaction spends.
+    pub(super) async fn conflicts(&self, of: &Transaction) -> Result<BTreeSet<Txid>, CliError> {
+        let txid = of.compute_txid();
+        let coins: Vec<OutPoint> = of.input.iter().map(|input| input.previous_output).collect();
+        let spenders = self.spenders(&coins).await?;
+        Ok(spenders.into_iter().flatten().filter(|by| *by != txid).collect())
     }
 
     /// For each coin the transaction in the mempool that spends it.

@@ -3,9 +3,7 @@
 //! Always holds: what its owner was shown is looked at again right before the stake is sent. A stake
 //! under rules that have ended, or over a cap that has filled meanwhile, would be locked for nothing.
 
-use std::collections::BTreeSet;
-
-use bitcoin::{Amount, OutPoint, Transaction, XOnlyPublicKey};
+use bitcoin::{Amount, Transaction, XOnlyPublicKey};
 use trestle_staking::{GlobalParams, VersionParams, tx::StakePlan};
 
 use super::{
@@ -110,11 +108,7 @@ impl Ground<'_> {
 
     /// That nothing in the mempool spends its coins: this would take its place, or be refused.
     async fn are_free(&self, signed: &Transaction) -> Result<(), CliError> {
-        let txid = signed.compute_txid();
-        let coins: Vec<OutPoint> = signed.input.iter().map(|input| input.previous_output).collect();
-        let spenders = self.chain.spenders(&coins).await.map_err(not_sent)?;
-        let others: BTreeSet<_> = spenders.into_iter().flatten().filter(|by| *by != txid).collect();
-        match others.first() {
+        match self.chain.conflicts(signed).await.map_err(not_sent)?.first() {
             Some(other) => {
                 let what =
                     format!("{other}, which is in the mempool by now, spends the same coins");

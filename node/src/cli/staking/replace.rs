@@ -21,7 +21,7 @@ pub(super) struct Replaced {
 impl Replaced {
     pub(super) async fn by(chain: &Chain, transaction: &Transaction) -> Result<Self, CliError> {
         let coins = coins(transaction);
-        let txids = others(chain, transaction).await?;
+        let txids = chain.conflicts(transaction).await?;
         let mut warnings = Vec::new();
         for txid in &txids {
             let before = chain.transaction(*txid, None).await?.map(|(before, _)| before);
@@ -59,8 +59,11 @@ impl Replaced {
         }
         for at in coins(signed) {
             if chain.unspent(at, false).await?.is_none() {
-                let what = format!("nothing was sent: a block has spent {at} by now");
-                return Err(CliError::failed(what).hint("it was withdrawn or unbonded before this"));
+                let what =
+                    format!("nothing was sent: {at} is no unspent output of a block any more");
+                return Err(CliError::failed(what).hint(
+                    "a block has spent it by now, or a reorganisation has taken it out of its block",
+                ));
             }
         }
         Ok(())
@@ -69,14 +72,6 @@ impl Replaced {
 
 fn coins(transaction: &Transaction) -> BTreeSet<OutPoint> {
     transaction.input.iter().map(|input| input.previous_output).collect()
-}
-
-/// Who in the mempool spends its coins, itself left out.
-async fn others(chain: &Chain, transaction: &Transaction) -> Result<BTreeSet<Txid>, CliError> {
-    let txid = transaction.compute_txid();
-    let coins: Vec<OutPoint> = coins(transaction).into_iter().collect();
-    let spenders = chain.spenders(&coins).await?;
-    Ok(spenders.into_iter().flatten().filter(|by| *by != txid).collect())
 }
 
 fn stays(txid: &Txid, left: &BTreeSet<OutPoint>) -> String {

@@ -45,7 +45,7 @@ impl RulesArgs {
         let file = self.params.as_ref().or(of_config.as_ref()).ok_or_else(nothing)?;
         let all = load(file)?;
         let mut networks = Vec::new();
-        for file in [Some(file), of_config.as_ref()].into_iter().flatten() {
+        for file in self.params.iter().chain(&of_config) {
             networks.extend(network(file)?.map(|network| (network, file.clone())));
         }
         let own = config.and_then(|config| Some((bitcoin_network(config.network?), config.file)));

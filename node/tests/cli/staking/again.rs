@@ -178,5 +178,5 @@ async fn replacement__should_not_evict_what_came_since_it_was_shown() {
     ground.must_be_confirmed(&child).await;
     let (code, told) = asked[1].answer("y");
     assert_eq!(code, 1, "{told}");
-    assert!(told.contains("nothing was sent: a block has spent"), "{told}");
+    assert!(told.contains("is no unspent output of a block any more"), "{told}");
 }
